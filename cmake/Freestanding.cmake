@@ -1,0 +1,12 @@
+# What every bare-metal target links (the VMM, the micro-L1): no C library, no exceptions, no vector
+# registers (they belong to the guest), no red zone, no sanitizers; assembler files see the same flags.
+add_library(shadowtune_freestanding INTERFACE)
+target_link_libraries(shadowtune_freestanding INTERFACE shadowtune_warnings)
+target_include_directories(shadowtune_freestanding INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_definitions(shadowtune_freestanding INTERFACE SHADOWTUNE_FREESTANDING=1)
+target_compile_options(shadowtune_freestanding INTERFACE
+  -m64 -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only
+  -fno-asynchronous-unwind-tables -fcf-protection=none -fno-sanitize=all -O2
+  $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions;-fno-rtti;-fno-threadsafe-statics;-fno-use-cxa-atexit>)
+target_link_options(shadowtune_freestanding INTERFACE
+  -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -fno-sanitize=all)
