@@ -1,0 +1,84 @@
+#pragma once
+
+// A set of catalogue fields: one bit per FieldIndex, the same bytes in memory, in frames and in profile images.
+
+#include "vmcs/catalogue.hpp"
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace shadowtune::vmcs {
+
+class FieldSet {
+public:
+    static constexpr std::size_t words{(field_count + 63) / 64};
+
+    constexpr void set(FieldIndex index) { m_words[index / 64] |= bit(index); }
+    constexpr void clear(FieldIndex index) { m_words[index / 64] &= ~bit(index); }
+    constexpr void reset() {
+        for (auto& word : m_words) word = 0;
+    }
+
+    [[nodiscard]] constexpr bool test(FieldIndex index) const { return (m_words[index / 64] & bit(index)) != 0; }
+    [[nodiscard]] constexpr bool test(Field field) const { return test(index_of(field)); }
+    constexpr void set(Field field) { set(index_of(field)); }
+    constexpr void clear(Field field) { clear(index_of(field)); }
+
+    [[nodiscard]] constexpr std::size_t count() const {
+        std::size_t sum{0};
+        for (const auto word : m_words) sum += static_cast<std::size_t>(std::popcount(word));
+        return sum;
+    }
+
+    [[nodiscard]] constexpr bool empty() const {
+        std::uint64_t any{0};
+        for (const auto word : m_words) any |= word;
+        return any == 0;
+    }
+
+    // Calls visit(FieldIndex) for each member in ascending order.
+    template <typename Visit>
+    constexpr void for_each(Visit visit) const {
+        for (std::size_t w{0}; w < words; ++w) {
+            for (std::uint64_t rest{m_words[w]}; rest != 0; rest &= rest - 1) {
+                visit(static_cast<FieldIndex>(w * 64 + static_cast<unsigned>(std::countr_zero(rest))));
+            }
+        }
+    }
+
+    [[nodiscard]] constexpr std::uint64_t word(std::size_t i) const { return m_words[i]; }
+
+    // Bits past the catalogue's end are dropped: bytes from outside cannot name a field that does not exist.
+    constexpr void set_word(std::size_t i, std::uint64_t value) {
+        const std::size_t first{i * 64};
+        const std::size_t valid{field_count - first};
+        m_words[i] = valid >= 64 ? value : value & ((std::uint64_t{1} << valid) - 1);
+    }
+
+    constexpr FieldSet& operator|=(const FieldSet& other) {
+        for (std::size_t i{0}; i < words; ++i) m_words[i] |= other.m_words[i];
+        return *this;
+    }
+    constexpr FieldSet& operator&=(const FieldSet& other) {
+        for (std::size_t i{0}; i < words; ++i) m_words[i] &= other.m_words[i];
+        return *this;
+    }
+    constexpr FieldSet& operator-=(const FieldSet& other) {
+        for (std::size_t i{0}; i < words; ++i) m_words[i] &= ~other.m_words[i];
+        return *this;
+    }
+    [[nodiscard]] friend constexpr FieldSet operator|(FieldSet a, const FieldSet& b) { return a |= b; }
+    [[nodiscard]] friend constexpr FieldSet operator&(FieldSet a, const FieldSet& b) { return a &= b; }
+    [[nodiscard]] friend constexpr FieldSet operator-(FieldSet a, const FieldSet& b) { return a -= b; }
+    [[nodiscard]] friend constexpr bool operator==(const FieldSet&, const FieldSet&) = default;
+
+private:
+    [[nodiscard]] static constexpr std::uint64_t bit(FieldIndex index) { return std::uint64_t{1} << (index % 64); }
+
+    std::uint64_t m_words[words]{};
+};
+
+static_assert(FieldSet::words == 4);
+
+} // namespace shadowtune::vmcs
