@@ -41,7 +41,7 @@ enum class Mode : std::uint8_t {
 };
 
 // Why a command was refused; the old bitmaps stay in force.
-enum class Status8 : std::uint8_t {
+enum class CommandStatus : std::uint8_t {
     done = 0,
     malformed = 1,         // wrong size or version of the record
     other_catalogue = 2,   // the sender's catalogue_version is not the VMM's
@@ -143,7 +143,7 @@ inline constexpr std::size_t records_per_part{(max_payload - sizeof(SnapshotPart
 struct [[gnu::packed]] Acknowledge {
     std::uint32_t id;     // of the command
     std::uint8_t command; // MessageType
-    std::uint8_t status;  // Status8
+    std::uint8_t status;  // CommandStatus
     std::uint8_t detail;  // vmcs::ProfileRule where status is profile_rejected
     std::uint8_t reserved;
     std::uint16_t field;  // vmcs::FieldIndex where status is profile_rejected
