@@ -41,6 +41,12 @@ private:
         }
     }
 
+    // Without strlen, which the VMM does not have and clang would call.
+    template <std::size_t size>
+    constexpr void append(const char (&literal)[size]) {
+        append(std::string_view{literal, size - 1});
+    }
+
     constexpr void append_number(std::uint64_t value, unsigned base) {
         char digits[20]{};
         std::size_t first{sizeof(digits)};
@@ -52,7 +58,7 @@ private:
     }
 
     constexpr void append(Hex number) {
-        append(std::string_view{"0x"});
+        append("0x");
         append_number(number.value, 16);
     }
 

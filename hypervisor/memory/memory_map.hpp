@@ -99,11 +99,25 @@ public:
     [[nodiscard]] std::uint64_t top_of_memory() const;
 
 private:
-    friend class MapEditor;
+    // Gives `range` the type; over what is there already, only where `force` or where it is less usable.
+    [[nodiscard]] Result<void, MemoryMapError> assign(MemoryRange range, MemoryType type, bool force);
 
     MemoryRegion m_regions[capacity]{};
     std::size_t m_count{0};
 };
+
+// What find_room() looks for: `size` (not 0) bytes at a multiple of `alignment` (a power of two), wholly in
+// `window`.
+struct RoomDemand {
+    std::uint64_t size{0};
+    std::uint64_t alignment{page_size};
+    MemoryRange window{0, four_gib};
+    bool highest{false}; // the highest such place instead of the lowest
+};
+
+// The place in RAM of `map` that overlaps none of `obstacles`.
+[[nodiscard]] Result<MemoryRange, MemoryMapError>
+find_room(const MemoryMap& map, std::span<const MemoryRange> obstacles, const RoomDemand& demand);
 
 // The highest free RAM of `size` bytes (a multiple of 2 MiB), aligned to 2 MiB, below 4 GiB, that overlaps
 // none of `occupied` (boot modules, the loaded VMM image, the multiboot information). Below 4 GiB, because
