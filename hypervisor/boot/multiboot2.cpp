@@ -5,6 +5,7 @@
 namespace shadowtune::boot {
 namespace {
 
+using namespace std::string_view_literals; // lengths without strlen, which the VMM has not
 // Multiboot2 Specification 2.0, section 3.6: the tags that the VMM uses.
 enum class Tag : std::uint32_t {
     end = 0,
@@ -19,7 +20,7 @@ enum class Tag : std::uint32_t {
 constexpr std::size_t tag_header_size{8};
 constexpr std::size_t old_rsdp_size{20};
 
-constexpr std::string_view mend{"; boot through GRUB's multiboot2 command"};
+constexpr std::string_view mend{"; boot through GRUB's multiboot2 command"sv};
 
 } // namespace
 
@@ -54,8 +55,8 @@ public:
 private:
     [[nodiscard]] Result<void, BootError> read_tag(Tag type, std::span<const std::uint8_t> body) {
         switch (type) {
-        case Tag::command_line: return read_text("command line", body, m_info.m_command_line);
-        case Tag::loader_name: return read_text("loader name", body, m_info.m_loader_name);
+        case Tag::command_line: return read_text("command line"sv, body, m_info.m_command_line);
+        case Tag::loader_name: return read_text("loader name"sv, body, m_info.m_loader_name);
         case Tag::module: return read_module(body);
         case Tag::memory_map: return read_memory(body);
         case Tag::old_rsdp: return read_rsdp(body, m_info.m_old_rsdp);
@@ -88,7 +89,7 @@ private:
         if (body.size() < 8 || module.range.end < module.range.begin)
             return Failure{BootError::of("multiboot2 information: boot module ", m_info.m_module_count + 1,
                                          " ends before it begins", mend)};
-        if (const auto done = read_text("string of a boot module", body.subspan(8), module.text); !done)
+        if (const auto done = read_text("string of a boot module"sv, body.subspan(8), module.text); !done)
             return done;
         ++m_info.m_module_count;
         return {};
@@ -115,7 +116,7 @@ private:
 
     [[nodiscard]] static Result<void, BootError> read_rsdp(std::span<const std::uint8_t> body,
                                                            AcpiRsdp& rsdp) {
-        static constexpr std::string_view signature{"RSD PTR "};
+        static constexpr std::string_view signature{"RSD PTR "sv};
         if (body.size() < old_rsdp_size || body.size() > AcpiRsdp::capacity ||
             __builtin_memcmp(body.data(), signature.data(), signature.size()) != 0)
             return Failure{BootError::of("multiboot2 information: the ACPI RSDP is broken", mend)};
