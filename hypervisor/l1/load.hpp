@@ -48,7 +48,7 @@ struct L1Request {
     const BootModules& modules;
 };
 
-// Everything is checked and planned before the first byte is written. Loading may overwrite every module and
+// Needs up to 32 KiB of stack. Everything is checked and planned before the first byte is written. Loading may overwrite every module and
 // the multiboot information, so read the profile modules first. On failure memory may be half loaded only
 // where an access that `map` promised as RAM was refused by `memory`.
 [[nodiscard]] Result<L1Entry, boot::BootError> load_l1(const L1Request& request);
