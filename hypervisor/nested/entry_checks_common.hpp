@@ -41,8 +41,14 @@ struct Checked {
     const ProcessorFacts& processor;
     const EntryContext& context;
 
-    [[nodiscard]] std::uint64_t get(vmcs::Field field) const { return vmcs12.get(field); }
-    [[nodiscard]] std::uint32_t get32(vmcs::Field field) const { return vmcs12.get32(field); }
+    [[nodiscard]] std::uint64_t get(vmcs::Field field) const {
+        // Fields come out of tables here, where the compiler cannot see that each is in the catalogue.
+        const vmcs::FieldIndex index{vmcs::index_of(field)};
+        return index < vmcs::field_count ? vmcs12.values[index] : 0;
+    }
+    [[nodiscard]] std::uint32_t get32(vmcs::Field field) const {
+        return static_cast<std::uint32_t>(get(field));
+    }
     [[nodiscard]] bool pin(std::uint32_t control) const {
         return (get32(vmcs::Field::pin_based_controls) & control) != 0;
     }
