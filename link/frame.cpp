@@ -133,13 +133,16 @@ bool FrameDecoder::finish() {
 
 void FrameDecoder::count_sequence(std::uint16_t sequence) {
     const auto step{static_cast<std::uint16_t>(sequence - m_last_sequence)};
-    if (m_seen_any && step == 0) {
+    if (!m_seen_any) {
+        // Nothing to compare with: what came before this connection is not this decoder's loss.
+    } else if (step == 0) {
         ++m_doubled;
-    } else if (m_seen_any && step < 0x8000) {
+    } else if (step < 0x8000) {
         m_missed += step - 1U;
+    } else {
+        // A serial line does not reorder: the sender has started anew, and what it sent before is not known.
+        ++m_restarts;
     }
-    // A step back: a serial line does not reorder, so the sender has started anew and nothing is known to be
-    // lost.
     m_seen_any = true;
     m_last_sequence = sequence;
 }

@@ -57,6 +57,8 @@ public:
     // Frames that came again with the sequence number of the one before. They are delivered: messages are
     // idempotent.
     [[nodiscard]] std::uint64_t doubled() const { return m_doubled; }
+    // Times that the sequence number went back: the sender has started anew, and may be another one.
+    [[nodiscard]] std::uint64_t restarts() const { return m_restarts; }
 
 private:
     [[nodiscard]] bool finish();
@@ -70,6 +72,7 @@ private:
     std::uint64_t m_dropped{0};
     std::uint64_t m_missed{0};
     std::uint64_t m_doubled{0};
+    std::uint64_t m_restarts{0};
     Frame m_frame{};
 };
 
