@@ -34,13 +34,16 @@ CounterRecord fake_counter(std::size_t counter, std::uint64_t n) {
             static_cast<std::uint8_t>(counter / fields / 2), n * factor(counter)};
 }
 
-std::vector<Message> fake_snapshot(std::uint32_t id, std::uint16_t vcpu, std::uint64_t n) {
+std::vector<Message> fake_snapshot(std::uint32_t id, std::uint16_t vcpu, std::uint64_t n, Mode mode,
+                                   std::uint32_t generation) {
     SnapshotHead head{};
     head.id = id;
     head.vcpu = vcpu;
     head.parts = fake_parts;
     head.tsc = n * 1000;
     head.round_trips = n;
+    head.mode = static_cast<std::uint8_t>(mode);
+    head.generation = generation;
     head.round_trips_by_reason[10] = n;
     std::vector<Message> messages{{MessageType::snapshot_head, bytes_of(head)}};
     for (std::uint16_t part{0}; part < fake_parts; ++part) {
@@ -161,7 +164,7 @@ void FakeVmm::take(const Frame& frame) {
         const std::uint64_t n{m_options.counts_go_back && m_snapshots > 1 ? 1000 - m_snapshots
                                                                           : 1000 + m_snapshots};
         for (std::uint16_t vcpu{0}; vcpu < m_options.vcpus; ++vcpu) {
-            for (const Message& message : fake_snapshot(command.id, vcpu, n))
+            for (const Message& message : fake_snapshot(command.id, vcpu, n, m_mode, m_generation))
                 send(message.type, message.payload);
         }
         return;
@@ -172,6 +175,7 @@ void FakeVmm::take(const Frame& frame) {
             status.id = command.id;
             status.vcpu = vcpu;
             status.mode = static_cast<std::uint8_t>(m_mode.load());
+            status.l1_state = static_cast<std::uint8_t>(m_l1_stopped ? L1State::stopped : L1State::running);
             status.generation = status.newest_generation = m_generation;
             std::strcpy(status.profile_name, "fake");
             send(MessageType::status, bytes_of(status));

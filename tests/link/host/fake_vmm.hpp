@@ -35,7 +35,8 @@ struct Message {
     MessageType type;
     Bytes payload;
 };
-[[nodiscard]] std::vector<Message> fake_snapshot(std::uint32_t id, std::uint16_t vcpu, std::uint64_t n);
+[[nodiscard]] std::vector<Message> fake_snapshot(std::uint32_t id, std::uint16_t vcpu, std::uint64_t n,
+                                                 Mode mode = Mode::trap, std::uint32_t generation = 0);
 
 struct FakeOptions {
     std::uint16_t vcpus{1};
@@ -71,6 +72,8 @@ public:
     void reboot(std::uint64_t boot_id, bool silent);
     void cut() { m_cut = true; }
 
+    void stop_l1() { m_l1_stopped = true; }
+
     [[nodiscard]] std::uint32_t generation() const { return m_generation; }
     [[nodiscard]] std::uint64_t connections() const { return m_connections; }
     [[nodiscard]] Mode mode() const { return m_mode; }
@@ -94,6 +97,7 @@ private:
     std::thread m_thread;
     std::atomic<bool> m_stop{false};
     std::atomic<bool> m_cut{false};
+    std::atomic<bool> m_l1_stopped{false};
     std::atomic<std::uint32_t> m_generation{0};
     std::atomic<std::uint64_t> m_connections{0};
     std::atomic<Mode> m_mode{Mode::trap};
