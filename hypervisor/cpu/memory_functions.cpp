@@ -1,4 +1,4 @@
-// The four functions that compilers call by themselves in freestanding code. The string instructions keep a clever
+// The C library's functions that compilers and the standard headers call in freestanding code. The string instructions keep a clever
 // compiler from turning a loop back into a call of the function it is in.
 
 #include <cstddef>
@@ -35,6 +35,14 @@ int memcmp(const void* a, const void* b, std::size_t count) {
         if (x[i] != y[i]) return x[i] < y[i] ? -1 : 1;
     }
     return 0;
+}
+
+const void* memchr(const void* area, int value, std::size_t count) {
+    const auto* bytes{static_cast<const unsigned char*>(area)};
+    for (std::size_t i{0}; i < count; ++i) {
+        if (bytes[i] == static_cast<unsigned char>(value)) return bytes + i;
+    }
+    return nullptr;
 }
 
 std::size_t strlen(const char* text) {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 namespace shadowtune::memory {
 
@@ -49,6 +50,3 @@ template <typename T>
                                               std::uint64_t mapped_end);
 
 } // namespace shadowtune::memory
-
-// Placement new, which freestanding headers need not bring along.
-[[nodiscard]] inline void* operator new(std::size_t, void* place) noexcept { return place; }

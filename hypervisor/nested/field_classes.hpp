@@ -3,6 +3,7 @@
 // How each field of vmcs12 takes part in a round trip. One constexpr set for each way; the SDM says who saves what
 // (Vol. 3C, 28.3 "Saving Guest State") and what an entry loads (27.3.2).
 
+#include "hypervisor/nested/vmcs12_values.hpp"
 #include "vmcs/catalogue.hpp"
 #include "vmcs/field_set.hpp"
 
@@ -26,8 +27,6 @@ template <typename... Fields>
 }
 
 } // namespace detail
-
-using F = vmcs::Field;
 
 // Guest state whose place in vmcs02 depends on a control, or that vmcs02 has otherwise.
 inline constexpr vmcs::FieldSet conditional_guest_fields{detail::set_of(
