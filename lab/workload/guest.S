@@ -10,10 +10,10 @@
         .globl  guest_vmcall, guest_steady, guest_mix, guest_handler
 guest_begin:
 
-// The checksum has to notice order as well as values.
+// The checksum (FNV-1a by words) has to notice order as well as values.
 .macro mix value
-        roll    $5, %edi
         xorl    \value, %edi
+        imull   $CHECKSUM_PRIME, %edi, %edi
 .endm
 
 .macro do_cpuid

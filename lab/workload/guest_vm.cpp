@@ -13,7 +13,6 @@
 #include <sys/mman.h>
 #include <thread>
 #include <unistd.h>
-#include <vector>
 #include <x86intrin.h>
 
 extern "C" {
@@ -31,6 +30,16 @@ constexpr std::size_t page_bytes = 4096;
 constexpr std::uint16_t code_selector = 0x08;
 constexpr std::uint16_t data_selector = 0x10;
 constexpr unsigned max_cpuid_entries = 256;
+
+// The kernel header's kvm_cpuid2 ends in a flexible array, which in C++ makes it 4 bytes longer than it is, and its two
+// requests, whose numbers hold its size, unknown to the kernel.
+struct CpuidTable {
+    std::uint32_t count = 0;
+    std::uint32_t padding = 0;
+    kvm_cpuid_entry2 entries[max_cpuid_entries]{};
+};
+constexpr unsigned long get_supported_cpuid = _IOWR(KVMIO, 0x05, std::uint64_t);
+constexpr unsigned long set_cpuid2 = _IOW(KVMIO, 0x90, std::uint64_t);
 
 [[noreturn]] void fail(const char* what) {
     throw KvmError{std::string{what} + ": " + std::strerror(errno)};
@@ -56,7 +65,7 @@ int request(int fd, const char* name, unsigned long number, Argument... argument
     return static_cast<std::uint32_t>(CODE_BASE + (symbol - guest_begin));
 }
 
-[[nodiscard]] std::uint32_t mixed(std::uint32_t sum, std::uint32_t value) { return ((sum << 5U) | (sum >> 27U)) ^ value; }
+[[nodiscard]] std::uint32_t mixed(std::uint32_t sum, std::uint32_t value) { return (sum ^ value) * CHECKSUM_PRIME; }
 
 [[nodiscard]] kvm_segment flat_segment(std::uint16_t selector, bool code) {
     kvm_segment segment{};
@@ -118,11 +127,10 @@ void GuestVm::create_vcpu() {
     if (mapped == MAP_FAILED) fail("mmap of the vCPU");
     run_ = static_cast<kvm_run*>(mapped);
 
-    std::vector<std::byte> storage(sizeof(kvm_cpuid2) + max_cpuid_entries * sizeof(kvm_cpuid_entry2));
-    auto* cpuid = reinterpret_cast<kvm_cpuid2*>(storage.data());
-    cpuid->nent = max_cpuid_entries;
-    request(kvm_, "KVM_GET_SUPPORTED_CPUID", KVM_GET_SUPPORTED_CPUID, cpuid);
-    request(vcpu_, "KVM_SET_CPUID2", KVM_SET_CPUID2, cpuid);
+    CpuidTable cpuid{};
+    cpuid.count = max_cpuid_entries;
+    request(kvm_, "KVM_GET_SUPPORTED_CPUID", get_supported_cpuid, &cpuid);
+    request(vcpu_, "KVM_SET_CPUID2", set_cpuid2, &cpuid);
 }
 
 void GuestVm::load_guest() {
@@ -226,9 +234,12 @@ std::uint32_t GuestVm::interrupt_count() const {
 }
 
 // The next interrupt goes out when the guest has counted the last one, so none is merged with another.
-void GuestVm::pulse_irq_line(std::uint32_t count) {
+void GuestVm::pulse_irq_line(std::uint32_t count, const std::atomic<bool>& stop) {
     for (std::uint32_t i = 0; i < count; ++i) {
-        while (interrupt_count() < i) ::sched_yield();
+        while (interrupt_count() < i) {
+            if (stop) return;
+            ::sched_yield();
+        }
         for (const std::uint32_t level : {1U, 0U}) {
             kvm_irq_level line{};
             line.irq = 0;
@@ -246,9 +257,18 @@ LoopResult GuestVm::run(const std::byte* entry, std::uint32_t count) {
     // One more exit than counted finishes a loop, and costs the same in every run.
     const auto start = __rdtsc();
     if (irqchip_ == Irqchip::in_kernel) {
-        std::thread line{[this, count] { pulse_irq_line(count); }};
+        std::atomic<bool> stop{false};
+        std::thread line{[this, count, &stop] { pulse_irq_line(count, stop); }};
+        // The thread has to end also where the guest fails.
+        struct Join {
+            std::thread& thread;
+            std::atomic<bool>& stop;
+            ~Join() {
+                stop = true;
+                thread.join();
+            }
+        } const join{line, stop};
         run_vcpu(result);
-        line.join();
     } else {
         run_vcpu(result);
     }

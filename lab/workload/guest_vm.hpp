@@ -1,6 +1,7 @@
 // One small virtual machine on /dev/kvm, as the loops of guest.S need it.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
@@ -46,7 +47,7 @@ private:
     void inject_interrupt();
     [[nodiscard]] bool handle_port(LoopResult& result);
     void run_vcpu(LoopResult& result);
-    void pulse_irq_line(std::uint32_t count);
+    void pulse_irq_line(std::uint32_t count, const std::atomic<bool>& stop);
     [[nodiscard]] std::uint32_t interrupt_count() const;
 
     Irqchip irqchip_;
