@@ -138,7 +138,7 @@ boot_pdpt:      .skip 4096
 boot_pdpt_high: .skip 4096
 boot_pd:        .skip 4 * 4096
     .balign 16
-    .skip 32768
+    .skip 65536
 boot_stack_top:
 boot_magic:       .skip 4
 boot_information: .skip 4
