@@ -48,9 +48,9 @@ struct L1Request {
     const BootModules& modules;
 };
 
-// Needs up to 32 KiB of stack. Everything is checked and planned before the first byte is written. Loading may overwrite every module and
-// the multiboot information, so read the profile modules first. On failure memory may be half loaded only
-// where an access that `map` promised as RAM was refused by `memory`.
+// Needs up to 32 KiB of stack. Everything is planned, checked and reached before the first byte is written,
+// so on failure memory is as it was. Loading may overwrite every module and the multiboot information: read
+// the profile modules first.
 [[nodiscard]] Result<L1Entry, boot::BootError> load_l1(const L1Request& request);
 
 } // namespace shadowtune::l1

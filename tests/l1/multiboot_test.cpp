@@ -189,6 +189,8 @@ TEST(LoadMultiboot, RefusesInWords) {
     says(elf(false, 0, multiboot1_header(0), {}), "nothing in it");
     says(elf(true, 0, multiboot1_header(0), {{0x1'0000'0000, 0, Bytes(16, 1), 16}}), "above 4 GiB");
     says(elf(false, 0, multiboot1_header(0), {good[0], good[0]}), "two segments overlap");
+    says(elf(false, 0x40'0000, multiboot1_header(0), {{0x40'0000, 0x40'0000, Bytes(17, 1), 16}}),
+         "more bytes in");
     says(multiboot1_header(0), "neither address fields");
     says(elf(false, 0x40'0000, multiboot2_header({{5, false, {1024, 768, 32}}}), good),
          "graphics framebuffer");
