@@ -71,6 +71,7 @@ void expect_counts(db::Database& database, std::int64_t id) {
 }
 
 TEST_F(RecorderTest, RecordsForATime) {
+    session_options.silence = 5s; // nothing is lost here: a busy machine must not look like a lossy line
     FakeVmm vmm{{}};
     vmm.listen_unix(link_path);
     connect();
@@ -108,11 +109,15 @@ TEST_F(RecorderTest, StopTakesALastSnapshot) {
     std::atomic<bool> stop{false};
     options.stop = &stop;
     options.interval = 10s;
+    std::thread later;
+    options.on_progress = [&](const RecorderProgress& progress) {
+        if (progress.snapshots != 1) return;
+        later = std::thread{[&] {
+            std::this_thread::sleep_for(50ms);
+            stop = true;
+        }};
+    };
     Recorder recorder{*session, *database, options};
-    std::thread later{[&] {
-        std::this_thread::sleep_for(50ms);
-        stop = true;
-    }};
     const auto begun{std::chrono::steady_clock::now()};
     const auto summary{recorder.run()};
     later.join();

@@ -5,6 +5,8 @@
 #include "tests/link/host/fake_vmm.hpp"
 
 #include <gtest/gtest.h>
+#include <map>
+#include <utility>
 
 namespace shadowtune::link::test {
 namespace {
@@ -27,11 +29,13 @@ void expect_of_one_piece(const Snapshot& snapshot) {
         ASSERT_EQ(vcpu.counters.size(), fake_counters);
         std::uint64_t sum{0};
         std::uint64_t expected{0};
+        std::size_t foreign{0};
         for (std::size_t i{0}; i < fake_counters; ++i) {
             sum += vcpu.counters[i].count;
             expected += n * factor(i);
-            ASSERT_EQ(vcpu.counters[i].count % n, 0U);
+            foreign += vcpu.counters[i].count % n != 0 ? 1U : 0U;
         }
+        ASSERT_EQ(foreign, 0U);
         ASSERT_EQ(sum, expected);
     }
 }
@@ -111,7 +115,12 @@ TEST(Assembler, RefusesACounterThatComesTwice) {
 TEST(Assembler, NeverMixesTwoAnswersToOneId) {
     std::mt19937 random{7};
     unsigned whole{0};
-    for (int round{0}; round < 4'000; ++round) {
+    std::map<std::pair<std::uint64_t, std::uint16_t>, std::vector<Message>> answers;
+    for (const std::uint64_t n : {1000U, 1001U, 1002U}) {
+        for (std::uint16_t vcpu{0}; vcpu < 2; ++vcpu)
+            answers[{n, vcpu}] = fake_snapshot(5, vcpu, n);
+    }
+    for (int round{0}; round < 2'000; ++round) {
         const auto vcpus{static_cast<std::uint16_t>(1 + round % 2)};
         SnapshotAssembler assembler{vcpus};
         assembler.expect(5);
@@ -119,9 +128,9 @@ TEST(Assembler, NeverMixesTwoAnswersToOneId) {
         auto sequence{static_cast<std::uint16_t>(random())};
         for (const std::uint64_t n : {1000U, 1001U, 1002U}) {
             for (std::uint16_t vcpu{0}; vcpu < vcpus; ++vcpu) {
-                for (auto& message : fake_snapshot(5, vcpu, n)) {
+                for (const auto& message : answers.at({n, vcpu})) {
                     if (random() % 16 == 0) ++sequence; // a log line
-                    line.push_back({std::move(message), sequence++});
+                    line.push_back({message, sequence++});
                 }
             }
         }

@@ -92,6 +92,7 @@ void talk(Session& session, FakeVmm& vmm) {
 }
 
 TEST_F(SessionTest, TalksOverAUnixSocket) {
+    options.silence = 5s; // nothing is lost here: a busy machine must not look like a lossy line
     FakeVmm vmm{{}};
     vmm.listen_unix(path);
     const auto session{open()};
@@ -202,12 +203,12 @@ TEST_F(SessionTest, ASlowLineIsNotAskedTwice) {
 
 // The line is cut at every place of the conversation: within the greeting, the head, each part.
 TEST_F(SessionTest, ACutAnywhereIsMended) {
-    for (std::size_t bytes{1}; bytes < 12'500; bytes += 611) {
+    for (std::size_t bytes{1}; bytes < 12'500; bytes += 997) {
         FakeOptions fake;
         fake.cut_after = bytes;
         FakeVmm vmm{fake};
         vmm.listen_unix(path);
-        options.deadline = 150ms;
+        options.deadline = 300ms;
         options.transport.shortest_backoff = 1ms;
         options.transport.longest_backoff = 5ms;
         const auto session{open()};
@@ -235,8 +236,10 @@ TEST_F(SessionTest, ReconnectsAndGoesOn) {
         last = n;
         const auto connections{vmm.connections()};
         vmm.cut();
-        const auto listened{session->listen(30ms)};
-        ASSERT_TRUE(listened.ok()) << message(listened);
+        for (int turn{0}; turn < 1000 && vmm.connections() == connections; ++turn) {
+            const auto listened{session->listen(5ms)};
+            ASSERT_TRUE(listened.ok()) << message(listened);
+        }
         EXPECT_EQ(vmm.connections(), connections + 1);
     }
     EXPECT_EQ(session->statistics().reconnects, 20U);
@@ -256,6 +259,7 @@ TEST_F(SessionTest, WaitsForAVmmThatStartsLate) {
 }
 
 TEST_F(SessionTest, ARebootIsSaidAndCountsBeginAnew) {
+    options.silence = 5s; // nothing is lost here: a busy machine must not look like a lossy line
     for (const bool silent : {false, true}) {
         FakeVmm vmm{{}};
         vmm.listen_unix(path);
@@ -295,6 +299,7 @@ TEST_F(SessionTest, CountsThatGoBackAreRefused) {
 }
 
 TEST_F(SessionTest, BusyIsAskedAgainUnderANewId) {
+    options.silence = 5s; // nothing is lost here: a busy machine must not look like a lossy line
     FakeOptions fake;
     fake.busy_answers = 3;
     FakeVmm vmm{fake};
