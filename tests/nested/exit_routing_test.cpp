@@ -321,6 +321,10 @@ TEST(ExitRouting, XsavesNeedsTheComponentInAllThreeMasks) {
         EXPECT_TRUE(exit.goes_to_l1());
         exit.vmcs12.set(Field::xss_exiting_bitmap, 0x8000000000);
         EXPECT_TRUE(exit.goes_to_l1());
+        exit.registers[0] = 0x80000000; // component 31
+        exit.facts.ia32_xss = 0x80000000;
+        exit.vmcs12.set(Field::xss_exiting_bitmap, 0x80000000);
+        EXPECT_TRUE(exit.goes_to_l1());
         exit.facts.ia32_xss = 0x100;
         EXPECT_FALSE(exit.goes_to_l1());
     }
