@@ -1,0 +1,13 @@
+#pragma once
+
+// The scripts, one file each. Each prints its RESULT, PASS and FAIL lines and leaves the machine fit for the
+// next.
+
+#include "tests/micro_l1/boot_info.hpp"
+#include "tests/micro_l1/parameters.hpp"
+
+namespace shadowtune::micro_l1 {
+
+void run_sweep(const Parameters& parameters);
+
+} // namespace shadowtune::micro_l1
