@@ -21,6 +21,8 @@ struct Script {
 
 constexpr Script scripts[]{
     {"sweep", run_sweep},
+    {"trips", run_trips},
+    {"fire", run_fire},
 };
 
 void choose_output(const Parameters& parameters) {

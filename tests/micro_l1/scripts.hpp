@@ -9,5 +9,7 @@
 namespace shadowtune::micro_l1 {
 
 void run_sweep(const Parameters& parameters);
+void run_trips(const Parameters& parameters);
+void run_fire(const Parameters& parameters);
 
 } // namespace shadowtune::micro_l1
