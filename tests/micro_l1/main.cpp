@@ -23,6 +23,7 @@ constexpr Script scripts[]{
     {"sweep", run_sweep},
     {"trips", run_trips},
     {"fire", run_fire},
+    {"vmx-errors", run_vmx_errors},
 };
 
 void choose_output(const Parameters& parameters) {

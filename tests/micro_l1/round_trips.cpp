@@ -31,6 +31,9 @@ std::size_t g_cycle{0};
 std::uint64_t g_trips_done{0};
 
 [[nodiscard]] bool get_ready(Prng& random) {
+    accesses_belong_to(vmcs::no_round_trip);
+    g_launched = false;
+    g_step = 0;
     g_ept.map_identity();
     g_ept.map_small(physical(&g_hole), 0, 0);
     const Controls basic{basic_controls()};
@@ -211,7 +214,9 @@ void scripted_accesses(const RoundTripPlan& plan, Prng& random) {
 RoundTripResult run_round_trips(const RoundTripPlan& plan) {
     Prng random{plan.seed};
     RoundTripResult result{};
-    result.ran = g_ready || get_ready(random);
+    // Another script may have used another VMCS meanwhile, or left VMX operation: then all begins anew.
+    const bool current{g_ready && enter_vmx_operation() && vmptrst() == physical(&g_vmcs)};
+    result.ran = current || get_ready(random);
     while (result.ran && (plan.trips == 0 || result.trips < plan.trips)) {
         if (!one_trip(plan, random)) {
             result.ran = false;

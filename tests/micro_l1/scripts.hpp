@@ -11,5 +11,6 @@ namespace shadowtune::micro_l1 {
 void run_sweep(const Parameters& parameters);
 void run_trips(const Parameters& parameters);
 void run_fire(const Parameters& parameters);
+void run_vmx_errors(const Parameters& parameters);
 
 } // namespace shadowtune::micro_l1
