@@ -104,8 +104,9 @@ void micro_l2_interrupt(InterruptFrame* frame) {
     g_l2_events.error_code = frame->error_code;
     g_l2_events.rip = frame->rip;
     g_l2_events.by_vector[frame->vector & 0xFF] = g_l2_events.by_vector[frame->vector & 0xFF] + 1;
-    // UD2 in L2 is a test's marker for "come on past me"; returning to it would fault for ever.
-    if (frame->vector == 6) frame->rip += 2;
+    // UD2, and the two-byte load that page-faults, are there to be stepped over: returning to them would
+    // fault for ever.
+    if (frame->vector == 6 || frame->vector == 14) frame->rip += 2;
 }
 
 } // namespace shadowtune::micro_l1

@@ -20,10 +20,8 @@ struct Script {
 };
 
 constexpr Script scripts[]{
-    {"sweep", run_sweep},
-    {"trips", run_trips},
-    {"fire", run_fire},
-    {"vmx-errors", run_vmx_errors},
+    {"sweep", run_sweep},           {"trips", run_trips},       {"fire", run_fire},
+    {"vmx-errors", run_vmx_errors}, {"features", run_features},
 };
 
 void choose_output(const Parameters& parameters) {
