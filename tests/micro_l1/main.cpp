@@ -21,7 +21,7 @@ struct Script {
 
 constexpr Script scripts[]{
     {"sweep", run_sweep},           {"trips", run_trips},       {"fire", run_fire},
-    {"vmx-errors", run_vmx_errors}, {"features", run_features},
+    {"vmx-errors", run_vmx_errors}, {"features", run_features}, {"isolation", run_isolation},
 };
 
 void choose_output(const Parameters& parameters) {

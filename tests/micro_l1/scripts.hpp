@@ -13,5 +13,6 @@ void run_trips(const Parameters& parameters);
 void run_fire(const Parameters& parameters);
 void run_vmx_errors(const Parameters& parameters);
 void run_features(const Parameters& parameters);
+void run_isolation(const Parameters& parameters);
 
 } // namespace shadowtune::micro_l1
