@@ -52,6 +52,8 @@ void print_line(Parts... parts) {
 // Whether a byte waits on COM1: one port read, for loops that must not slow down.
 [[nodiscard]] bool input_waiting();
 
+// Waits until COM1 has sent its last bit: an emulator that stops drops what its UART still holds.
+void drain_output();
 // Drains the UART and powers the machine off where the emulator can; halts where it cannot.
 [[noreturn]] void power_off();
 

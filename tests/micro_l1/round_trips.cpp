@@ -168,6 +168,13 @@ void scripted_accesses(const RoundTripPlan& plan, Prng& random) {
     }
 }
 
+// What an L0 that loses a write would do, to show that the model notices: not counted, not in the model.
+void spoil_a_field(Prng& random) {
+    const auto encoding{vmcs::encoding_of(Field::guest_ia32_sysenter_esp)};
+    const std::uint64_t other{g_model.value(Field::guest_ia32_sysenter_esp) ^ (1U + random.below(0xFFFF))};
+    if (vmwrite_shape(0, encoding, other) != VmxResult::succeed) g_model.report("spoiling failed", 0, 0);
+}
+
 [[nodiscard]] bool enter() {
     const EntryResult result{enter_l2(g_registers, !g_launched)};
     if (result == EntryResult::exited) {
@@ -204,6 +211,7 @@ void scripted_accesses(const RoundTripPlan& plan, Prng& random) {
     g_model.read(Field::guest_rip);
     scripted_accesses(plan, random);
     if (plan.check_all != 0 && g_trips_done % plan.check_all == 0) g_model.check_all();
+    if (plan.spoil != 0 && g_trips_done % plan.spoil == 0) spoil_a_field(random);
     g_step = (g_step + 1) % g_stream.size();
     g_model.write(Field::guest_rip, g_stream.start_of(g_step));
     return true;

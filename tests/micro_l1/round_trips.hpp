@@ -14,6 +14,7 @@ struct RoundTripPlan {
     std::uint64_t max_accesses; // scripted accesses at one exit, besides those that handling it needs
     std::uint64_t check_all;    // every how many trips all fields are read; 0: never
     std::uint64_t mark;         // every how many trips a MARK line is printed; 0: never
+    std::uint64_t spoil;        // every how many trips a field is changed behind the model's back; 0: never
     bool stoppable;             // looks for a typed line at each trip
 };
 

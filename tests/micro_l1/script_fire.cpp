@@ -10,9 +10,13 @@
 namespace shadowtune::micro_l1 {
 
 void run_fire(const Parameters& parameters) {
-    const RoundTripPlan plan{parameters.number("seed", 1),      parameters.number("trips", 0),
-                             parameters.number("accesses", 12), parameters.number("check", 16),
-                             parameters.number("mark", 10000),  true};
+    const RoundTripPlan plan{parameters.number("seed", 1),
+                             parameters.number("trips", 0),
+                             parameters.number("accesses", 12),
+                             parameters.number("check", 16),
+                             parameters.number("mark", 10000),
+                             parameters.number("spoil", 0),
+                             true};
     const RoundTripResult result{run_round_trips(plan)};
     print_line("RESULT name=fire trips=", result.trips, " fields=", result.fields, " errors=", result.errors);
     if (!result.ran) {

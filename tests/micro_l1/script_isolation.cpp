@@ -321,7 +321,8 @@ void operands_written(const Range& range) {
 }
 
 void still_alive(const Parameters& parameters) {
-    const RoundTripPlan plan{parameters.number("seed", 1), parameters.number("trips", 500), 24, 16, 0, false};
+    const RoundTripPlan plan{
+        parameters.number("seed", 1), parameters.number("trips", 500), 24, 16, 0, 0, false};
     const RoundTripResult result{run_round_trips(plan)};
     if (!result.ran) {
         fail("isolation.alive", "round trips stopped after ", result.trips);
