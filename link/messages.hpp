@@ -6,6 +6,11 @@
 // The host asks, the VMM answers; the VMM speaks unasked only to greet (hello) and to log. Every command carries an id
 // and may be sent again: the VMM repeats the answer without doing the work twice. Counters are cumulative from power-on,
 // so a snapshot that is lost costs freshness and nothing else.
+//
+// Ids are the host's choice, never 0, and never the same for two different commands of one connection. hello_request,
+// status_request and snapshot_request are answered once for each vCPU where the answer names one. Where a snapshot stays
+// incomplete the host asks again under a new id: answers to one id may have frozen different counters, and their parts
+// must not be mixed. Where the VMM is busy the host sends the command again under a new id as well.
 
 #include "vmcs/exit_reason.hpp"
 #include "vmcs/machine.hpp"

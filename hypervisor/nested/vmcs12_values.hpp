@@ -8,6 +8,8 @@
 
 namespace shadowtune::nested {
 
+using F = vmcs::Field; // named on every other line
+
 struct Vmcs12Values {
     std::uint64_t values[vmcs::field_count]{};
 

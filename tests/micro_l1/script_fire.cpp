@@ -1,6 +1,6 @@
 // fire: round trips that check every value, for as long as the host reloads profiles. Parameters: trips
 // (default 0: until "stop" is typed), seed, accesses, check (default 16), mark (a line every so many trips,
-// default 10000).
+// default 10000), spoil (as in trips).
 
 #include "tests/micro_l1/console.hpp"
 #include "tests/micro_l1/report.hpp"

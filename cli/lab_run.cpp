@@ -1,0 +1,88 @@
+#include "cli/lab_run.hpp"
+
+#include "lab/failure.hpp"
+#include "lab/options.hpp"
+#include "lab/run.hpp"
+
+#include <filesystem>
+#include <fmt/format.h>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace shadowtune::cli {
+namespace {
+
+// What the options are before they have been looked at.
+struct RawOptions {
+    lab::RunOptions run;
+    std::string l1;
+    std::vector<std::string> modules;
+    std::string faults;
+    std::int64_t timeout_seconds = 0;
+};
+
+[[nodiscard]] std::filesystem::path vmm_beside_this_program() {
+    std::error_code ignored;
+    return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / "shadowtune-vmm.elf";
+}
+
+[[nodiscard]] int run_lab(RawOptions raw) {
+    try {
+        lab::parse_l1(raw.l1, raw.run);
+        for (const auto& text : raw.modules) raw.run.modules.push_back(lab::parse_module(text));
+        if (!raw.faults.empty()) raw.run.faults = lab::parse_link_faults(raw.faults);
+    } catch (const lab::Failure& failure) {
+        fmt::print(stderr, "lab: {}\n", failure.what());
+        return lab::to_int(failure.code());
+    }
+    raw.run.timeout = std::chrono::seconds{raw.timeout_seconds};
+    if (!raw.run.bare && raw.run.vmm.empty()) raw.run.vmm = vmm_beside_this_program();
+    return lab::to_int(lab::run(raw.run));
+}
+
+[[nodiscard]] std::string footer() {
+    using enum lab::ExitCode;
+    std::string text = "Exit codes:\n";
+    for (const auto code : {powered_off, usage, not_ready, bad_image, internal, timeout, l1_stopped, vmm_cannot_start,
+                            emulator_panic, machine_reset, interrupted, terminated}) {
+        text += fmt::format("  {:3}  {}\n", lab::to_int(code), lab::describe(code));
+    }
+    return text + "Examples:\n"
+                  "  shadowtune lab run --l1 linux:vmlinuz --initrd initramfs.cpio --cmdline 'console=ttyS0 quiet' --timeout 120\n"
+                  "  shadowtune lab run --bare --l1 multiboot:vmx.elf --cmdline vmread_vmwrite --module config,NR_CPUS=1\n";
+}
+
+} // namespace
+
+void add_lab_verbs(CLI::App& app, int& exit_code) {
+    auto* verb = app.add_subcommand("lab", "The emulated machine: runs everything without VT-x");
+    verb->require_subcommand(1);
+    auto* run = verb->add_subcommand("run", "Boot an L1 under the VMM in Bochs, print its console, and end with its end");
+    run->footer(footer());
+
+    const auto raw = std::make_shared<RawOptions>();
+    run->add_option("--l1", raw->l1, "L1's image: linux:BZIMAGE or multiboot:ELF")->required();
+    run->add_option("--initrd", raw->run.initrd, "Linux's initial file system");
+    run->add_option("--cmdline", raw->run.cmdline, "L1's command line");
+    run->add_option("--module", raw->modules, "A boot module of a multiboot L1: FILE or FILE,ARGUMENTS; may be repeated")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    run->add_option("--memory", raw->run.memory_mib, "The machine's memory in MiB")->capture_default_str();
+    run->add_option("--cpus", raw->run.cpus, "Logical processors")->capture_default_str();
+    run->add_option("--cpu-model", raw->run.cpu_model, "Bochs's name of the processor")->capture_default_str();
+    run->add_option("--ips", raw->run.ips, "Emulated instructions per emulated second")->capture_default_str();
+    run->add_flag("--bare", raw->run.bare, "Boot the same L1 without the VMM, for comparison");
+    run->add_option("--vmm", raw->run.vmm, "The VMM's image (shadowtune-vmm.elf beside this program)");
+    run->add_option("--vmm-args", raw->run.vmm_arguments, "The VMM's command line");
+    run->add_option("--link", raw->run.link, "Unix socket to serve the VMM's link on");
+    run->add_option("--link-faults", raw->faults, "SEED,1/N: corrupt, drop or double one link frame in N, for tests");
+    run->add_option("--input-after", raw->run.input_after, "Hold standard input back until L1 has printed this text");
+    run->add_option("--timeout", raw->timeout_seconds, "End the machine after this many seconds; 0: never")
+        ->capture_default_str();
+    run->add_flag("--quiet", raw->run.quiet, "No progress lines on standard error");
+    run->callback([raw, &exit_code] { exit_code = run_lab(*raw); });
+}
+
+} // namespace shadowtune::cli

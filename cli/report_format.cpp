@@ -1,0 +1,199 @@
+#include "cli/report_format.hpp"
+
+#include "cli/console.hpp"
+#include "cli/table.hpp"
+
+#include <chrono>
+#include <fmt/chrono.h>
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+namespace shadowtune::cli {
+
+namespace {
+
+using Align = Table::Align;
+using Json = nlohmann::ordered_json;
+
+[[nodiscard]] double per_trip(std::uint64_t count, const db::Totals& totals) {
+    const std::uint64_t trips{totals.counters.round_trips};
+    return trips == 0 ? 0.0 : static_cast<double>(count) / static_cast<double>(trips);
+}
+
+[[nodiscard]] std::string rate(double value) {
+    return value == 0 ? "-" : fmt::format("{:.4f}", value);
+}
+
+[[nodiscard]] std::string_view reason_name(const ReportRow& row) {
+    return vmcs::exit_reason_names[row.reason.value()];
+}
+
+// Names that L1 and its boot loader chose may be long; the head shall stay in 100 columns.
+[[nodiscard]] std::string shortened(const std::string& text, std::size_t width) {
+    if (text.size() <= width) return text;
+    std::size_t cut{width - 3};
+    while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0U) == 0x80)
+        --cut;
+    return text.substr(0, cut) + "...";
+}
+
+struct Touched {
+    std::size_t read{0};
+    std::size_t written{0};
+    std::size_t either{0};
+};
+
+[[nodiscard]] Touched touched(const db::Totals& totals) {
+    Touched count{};
+    for (const auto& field : totals.fields) {
+        count.read += field.reads != 0 ? 1U : 0U;
+        count.written += field.writes != 0 ? 1U : 0U;
+        count.either += field.sum() != 0 ? 1U : 0U;
+    }
+    return count;
+}
+
+[[nodiscard]] std::string head(const db::RecordingReader& reader, const db::Totals& totals) {
+    const db::RecordingInfo& info{reader.info()};
+    const auto& counters{totals.counters};
+    const Touched fields{touched(totals)};
+    const std::size_t offered{reader.machine().offered_fields.count()};
+    std::string text{
+        fmt::format("Recording {}: {}\n", info.id,
+                    shortened(info.labels.workload.empty() ? "(no label)" : info.labels.workload, 80))};
+    text += fmt::format("L1          {}, {} vCPU{}\n", shortened(info.labels.l1_name, 70),
+                        reader.machine().vcpus, reader.machine().vcpus == 1 ? "" : "s");
+    text += fmt::format(
+        "Processor   {}{}\n", shortened(reader.machine().cpu_brand, 48),
+        info.labels.cpu_model.empty() ? "" : ", lab model " + shortened(info.labels.cpu_model, 30));
+    text += fmt::format("Recorded    {} UTC, snapshots {} to {} of {}{}\n", utc(info.started_ms),
+                        totals.range.from, totals.range.to, info.snapshots,
+                        info.ended_ms ? "" : ", not finished");
+    text += fmt::format("Round trips {}, {:.0f} ticks each, {:.0f} of them in L0\n",
+                        grouped(counters.round_trips), per_trip(counters.round_trip_ticks, totals),
+                        per_trip(counters.l0_ticks, totals));
+    text += fmt::format("Trapped     {:.4f} accesses per round trip; {} outside round trips\n",
+                        per_trip(totals.inside(), totals), grouped(totals.outside));
+    text += fmt::format("Fields      {} read, {} written, {} of the {} offered accessed\n", fields.read,
+                        fields.written, fields.either, offered);
+    if (counters.unknown_field_accesses != 0) {
+        text += fmt::format("            and {} accesses of fields that L1 is not offered\n",
+                            grouped(counters.unknown_field_accesses));
+    }
+    if (!totals.all_trap) {
+        text += "Note: shadowed accesses do not exit and are not counted: part of this was in mode tuned.\n";
+    }
+    return text + "\n";
+}
+
+} // namespace
+
+std::string utc(std::int64_t ms) {
+    const std::chrono::sys_time<std::chrono::milliseconds> time{std::chrono::milliseconds{ms}};
+    return fmt::format("{:%Y-%m-%d %H:%M:%S}", std::chrono::floor<std::chrono::seconds>(time));
+}
+
+std::string report_as_table(const db::RecordingReader& reader, const db::Totals& totals,
+                            const std::vector<ReportRow>& rows, const ReportOptions& options) {
+    std::string text{head(reader, totals)};
+    const std::vector<Table::Column> columns{
+        {"field", Align::left}, {"reads/trip"}, {"writes/trip"}, {"share"},
+        {"cumulative"},         {"outside"},    {"KVM's list"}};
+    std::optional<Table> table{};
+    double cumulative{0};
+    for (std::size_t i{0}; i < rows.size(); ++i) {
+        const ReportRow& row{rows[i]};
+        const bool new_group{i == 0 || rows[i - 1].reason != row.reason};
+        if (new_group) {
+            if (table) text += table->text() + "\n";
+            table.emplace(columns);
+            cumulative = 0;
+            if (options.by_reason && *row.reason == vmcs::no_round_trip) {
+                text += fmt::format("{}\n", reason_name(row));
+            } else if (options.by_reason) {
+                text +=
+                    fmt::format("{}: {} round trips\n", reason_name(row), grouped(row.reason_round_trips));
+            }
+        }
+        cumulative += row.share;
+        table->add({std::string{vmcs::catalogue[row.field].symbol}, rate(row.reads_per_trip),
+                    rate(row.writes_per_trip), fmt::format("{:.1f} %", row.share * 100),
+                    fmt::format("{:.1f} %", cumulative * 100), row.outside == 0 ? "-" : grouped(row.outside),
+                    std::string{kvm_list_mark(row.field, reader.machine())}});
+    }
+    return table ? text + table->text() : text + "No access was trapped.\n";
+}
+
+std::string report_as_json(const db::RecordingReader& reader, const db::Totals& totals,
+                           const std::vector<ReportRow>& rows) {
+    const db::RecordingInfo& info{reader.info()};
+    const Touched fields{touched(totals)};
+    Json json{{"recording", info.id},
+              {"l1", info.labels.l1_name},
+              {"workload", info.labels.workload},
+              {"cpu_model", info.labels.cpu_model},
+              {"from_snapshot", totals.range.from},
+              {"to_snapshot", totals.range.to},
+              {"complete", totals.all_trap},
+              {"round_trips", totals.counters.round_trips},
+              {"round_trip_ticks", totals.counters.round_trip_ticks},
+              {"l0_ticks", totals.counters.l0_ticks},
+              {"trapped_per_round_trip", per_trip(totals.inside(), totals)},
+              {"trapped_outside_round_trips", totals.outside},
+              {"fields_offered", reader.machine().offered_fields.count()},
+              {"fields_read", fields.read},
+              {"fields_written", fields.written}};
+    Json list(Json::array());
+    for (const auto& row : rows) {
+        Json entry{};
+        if (row.reason) {
+            entry["exit_reason"] = reason_name(row);
+            entry["exit_reason_round_trips"] = row.reason_round_trips;
+        }
+        entry["field"] = vmcs::catalogue[row.field].symbol;
+        entry["encoding"] = vmcs::catalogue[row.field].encoding;
+        entry["reads"] = row.reads;
+        entry["writes"] = row.writes;
+        entry["outside_round_trips"] = row.outside;
+        entry["reads_per_round_trip"] = row.reads_per_trip;
+        entry["writes_per_round_trip"] = row.writes_per_trip;
+        entry["share"] = row.share;
+        entry["kvm_list"] = kvm_list_mark(row.field, reader.machine());
+        list.push_back(std::move(entry));
+    }
+    json["fields"] = std::move(list);
+    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string report_as_csv(const db::RecordingReader& reader, const std::vector<ReportRow>& rows) {
+    const bool by_reason{!rows.empty() && rows.front().reason.has_value()};
+    std::string text{by_reason ? "exit_reason,exit_reason_round_trips," : ""};
+    text += "field,encoding,reads,writes,outside_round_trips,reads_per_round_trip,writes_per_round_trip,"
+            "share,kvm_list\n";
+    for (const auto& row : rows) {
+        if (by_reason)
+            text += fmt::format("{},{},", csv_cell(std::string{reason_name(row)}), row.reason_round_trips);
+        const auto& field{vmcs::catalogue[row.field]};
+        text += fmt::format("{},0x{:04X},{},{},{},{:.6f},{:.6f},{:.6f},{}\n", field.symbol, field.encoding,
+                            row.reads, row.writes, row.outside, row.reads_per_trip, row.writes_per_trip,
+                            row.share, kvm_list_mark(row.field, reader.machine()));
+    }
+    return text;
+}
+
+std::string recordings_as_table(const std::vector<db::RecordingInfo>& recordings) {
+    Table table{{{"recording"},
+                 {"started (UTC)", Align::left},
+                 {"snapshots"},
+                 {"finished", Align::left},
+                 {"workload", Align::left},
+                 {"L1", Align::left}}};
+    for (const auto& info : recordings) {
+        table.add({std::to_string(info.id), utc(info.started_ms), std::to_string(info.snapshots),
+                   info.ended_ms ? "yes" : "no", shortened(info.labels.workload, 20),
+                   shortened(info.labels.l1_name, 22)});
+    }
+    return table.text();
+}
+
+} // namespace shadowtune::cli

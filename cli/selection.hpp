@@ -1,0 +1,35 @@
+#pragma once
+
+// The recording, and the part of it, that a verb works on.
+
+#include "cli/console.hpp"
+#include "db/recording_reader.hpp"
+#include "vmcs/result.hpp"
+
+#include <memory>
+#include <string>
+
+namespace shadowtune::cli {
+
+// As the command line gives it.
+struct RecordingChoice {
+    std::string file;
+    std::int64_t recording{0}; // 0: the newest
+    std::string snapshots;     // "FROM:TO"; empty: the first to the last; FROM 0: power-on
+};
+
+struct Selection {
+    std::unique_ptr<db::Database> database; // the reader points to it
+    db::RecordingReader reader;
+    db::Totals totals;
+};
+
+// Errors: usage for a malformed range, bad_input for the rest.
+[[nodiscard]] Result<Selection, CliError> select(const RecordingChoice& choice);
+
+// "FILE" or "FILE:NUMBER". A file whose name has that form itself wins.
+[[nodiscard]] RecordingChoice parse_recording(const std::string& text);
+
+[[nodiscard]] Result<db::Database, CliError> open_database(const std::string& file);
+
+} // namespace shadowtune::cli

@@ -1,0 +1,15 @@
+#pragma once
+
+// One function per verb: adds it to the program; when the verb has run, `exit_code` holds its code.
+
+#include <CLI/CLI.hpp>
+
+namespace shadowtune::cli {
+
+void add_compare_verb(CLI::App& app, int& exit_code);
+void add_export_verb(CLI::App& app, int& exit_code);
+void add_report_verb(CLI::App& app, int& exit_code);
+void add_tune_verb(CLI::App& app, int& exit_code);
+void add_version_verb(CLI::App& app, int& exit_code);
+
+} // namespace shadowtune::cli

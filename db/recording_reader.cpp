@@ -1,0 +1,283 @@
+#include "db/recording_reader.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+
+namespace shadowtune::db {
+
+namespace {
+
+[[nodiscard]] Failure<Error> not_found(const Database& database, const std::string& words) {
+    return Failure{Error{ErrorKind::not_found, database.path() + ": " + words}};
+}
+
+// What another program may have written: numbers out of range must not become indices.
+[[nodiscard]] Failure<Error> damaged(const Database& database, const std::string& words) {
+    return Failure{Error{ErrorKind::damaged, database.path() + ": " + words + "; record again"}};
+}
+
+using Visit = std::function<Result<void, Error>(const Statement&)>;
+
+// Prepares, binds, and calls visit for each row.
+template <typename... Values>
+[[nodiscard]] Result<void, Error> each_row(Database& database, std::string_view sql, const Visit& visit,
+                                           const Values&... values) {
+    auto rows{database.connection().prepare(sql)};
+    if (!rows) return Failure{rows.error()};
+    rows.value().bind(values...);
+    while (true) {
+        auto row{rows.value().step()};
+        if (!row) return Failure{row.error()};
+        if (!row.value()) return {};
+        if (auto done{visit(rows.value())}; !done) return done;
+    }
+}
+
+[[nodiscard]] RecordingInfo info_of(const Statement& row) {
+    RecordingInfo info{};
+    info.id = row.integer(0);
+    info.labels = {row.text(1), row.text(2), row.text(3), row.text(4), row.text(5)};
+    info.started_ms = row.integer(6);
+    if (!row.is_null(7)) info.ended_ms = row.integer(7);
+    info.snapshots = static_cast<std::uint32_t>(row.integer(8));
+    return info;
+}
+
+constexpr std::string_view select_recordings{
+    "SELECT r.id, r.l1_kind, r.l1_name, r.workload, r.cpu_model, r.tool_version, r.started_ms, r.ended_ms, "
+    "(SELECT count(*) FROM snapshot s WHERE s.recording_id = r.id), r.machine_id FROM recording r "};
+
+[[nodiscard]] Mode mode_of(std::string_view name) {
+    return name == text(Mode::trap) ? Mode::trap : Mode::tuned;
+}
+
+} // namespace
+
+Result<std::vector<RecordingInfo>, Error> RecordingReader::list(Database& database) {
+    std::vector<RecordingInfo> recordings{};
+    auto done{each_row(database, std::string{select_recordings} + "ORDER BY r.id",
+                       [&](const Statement& row) -> Result<void, Error> {
+                           recordings.push_back(info_of(row));
+                           return {};
+                       })};
+    if (!done) return Failure{done.error()};
+    return recordings;
+}
+
+Result<RecordingReader, Error> RecordingReader::open(Database& database, std::int64_t id) {
+    RecordingReader reader{};
+    reader.m_database = &database;
+    std::int64_t machine_id{0};
+    auto done{each_row(
+        database, std::string{select_recordings} + "WHERE ?1 = 0 OR r.id = ?1 ORDER BY r.id DESC LIMIT 1",
+        [&](const Statement& row) -> Result<void, Error> {
+            reader.m_info = info_of(row);
+            machine_id = row.integer(9);
+            return {};
+        },
+        id)};
+    if (!done) return Failure{done.error()};
+    if (reader.m_info.id == 0) {
+        return id == 0 ? not_found(database, "holds no recording; make one with 'shadowtune record'")
+                       : not_found(database, "has no recording " + std::to_string(id) +
+                                                 "; 'shadowtune report --list' names those it has");
+    }
+    if (auto read{reader.read_machine(machine_id)}; !read) return Failure{read.error()};
+    return reader;
+}
+
+Result<void, Error> RecordingReader::read_machine(std::int64_t machine_id) {
+    auto done{each_row(
+        *m_database,
+        "SELECT boot_id, cpu_brand, cpu_signature, tsc_khz, memory_bytes, vcpus, vmm_version, "
+        "catalogue_version "
+        "FROM machine WHERE id = ?",
+        [&](const Statement& row) -> Result<void, Error> {
+            m_machine.boot_id = row.bits(0);
+            m_machine.cpu_brand = row.text(1);
+            m_machine.cpu_signature = static_cast<std::uint32_t>(row.integer(2));
+            m_machine.tsc_khz = static_cast<std::uint32_t>(row.integer(3));
+            m_machine.memory_bytes = row.bits(4);
+            m_machine.vcpus = static_cast<std::uint32_t>(row.integer(5));
+            m_machine.vmm_version = row.text(6);
+            m_machine.catalogue_version = static_cast<std::uint32_t>(row.integer(7));
+            return {};
+        },
+        machine_id)};
+    if (!done) return done;
+    done = each_row(
+        *m_database, "SELECT msr, hardware, offered FROM capability_msr WHERE machine_id = ?",
+        [&](const Statement& row) -> Result<void, Error> {
+            const std::int64_t msr{row.integer(0) - vmcs::first_capability_msr};
+            if (msr < 0 || msr >= static_cast<std::int64_t>(vmcs::capability_msr_count)) return {};
+            m_machine.hardware_msrs.values[msr] = row.bits(1);
+            m_machine.offered_msrs.values[msr] = row.bits(2);
+            return {};
+        },
+        machine_id);
+    if (!done) return done;
+    return each_row(
+        *m_database, "SELECT encoding, physical, offered FROM machine_field WHERE machine_id = ?",
+        [&](const Statement& row) -> Result<void, Error> {
+            const vmcs::FieldIndex field{vmcs::find(row.bits(0))};
+            // A field of another catalogue: it cannot be counted either, so it is left out of the machine's
+            // sets.
+            if (field == vmcs::no_field) return {};
+            if (row.integer(1) != 0) m_machine.physical_fields.set(field);
+            if (row.integer(2) != 0) m_machine.offered_fields.set(field);
+            return {};
+        },
+        machine_id);
+}
+
+Result<std::vector<Generation>, Error> RecordingReader::generations() const {
+    std::vector<Generation> generations{};
+    auto done{each_row(
+        *m_database,
+        "SELECT number, mode, profile_name FROM generation WHERE recording_id = ? ORDER BY number",
+        [&](const Statement& row) -> Result<void, Error> {
+            generations.push_back(
+                {static_cast<std::uint32_t>(row.integer(0)), mode_of(row.text(1)), row.text(2), {}});
+            return {};
+        },
+        m_info.id)};
+    if (!done) return Failure{done.error()};
+    for (auto& generation : generations) {
+        done = each_row(
+            *m_database,
+            "SELECT encoding, read_shadowed, write_shadowed FROM generation_field "
+            "WHERE recording_id = ? AND generation = ?",
+            [&](const Statement& row) -> Result<void, Error> {
+                const vmcs::FieldIndex field{vmcs::find(row.bits(0))};
+                if (field == vmcs::no_field) return damaged(*m_database, "a generation has an unknown field");
+                if (row.integer(1) != 0) generation.sets.read.set(field);
+                if (row.integer(2) != 0) generation.sets.write.set(field);
+                return {};
+            },
+            m_info.id, generation.number);
+        if (!done) return Failure{done.error()};
+    }
+    return generations;
+}
+
+Result<SnapshotRange, Error> RecordingReader::whole() const {
+    if (m_info.snapshots < 2) {
+        return not_found(*m_database, "recording " + std::to_string(m_info.id) + " has " +
+                                          std::to_string(m_info.snapshots) +
+                                          " snapshots, and rates need two; record for longer");
+    }
+    return SnapshotRange{1, m_info.snapshots};
+}
+
+Result<Totals, Error> RecordingReader::totals(SnapshotRange range) const {
+    if (range.to <= range.from || range.to > m_info.snapshots) {
+        return not_found(*m_database, "recording " + std::to_string(m_info.id) + " has snapshots 1 to " +
+                                          std::to_string(m_info.snapshots) + ", not the range " +
+                                          std::to_string(range.from) + " to " + std::to_string(range.to));
+    }
+    Totals totals{};
+    totals.range = range;
+    if (auto done{read_accesses(totals)}; !done) return Failure{done.error()};
+    if (auto done{read_round_trips(totals)}; !done) return Failure{done.error()};
+    if (auto done{read_scalars(totals)}; !done) return Failure{done.error()};
+    return totals;
+}
+
+Result<void, Error> RecordingReader::read_accesses(Totals& totals) const {
+    // Counts never go back, so the value at a snapshot is the largest up to it.
+    auto done{each_row(
+        *m_database,
+        "SELECT encoding & ~1, access, reason, sum(last - first) FROM ("
+        "  SELECT c.encoding, c.access, c.reason, max(c.count) AS last,"
+        "         coalesce(max(c.count) FILTER (WHERE s.sequence <= ?2), 0) AS first"
+        "  FROM access_count c JOIN snapshot s ON s.id = c.snapshot_id"
+        "  WHERE s.recording_id = ?1 AND s.sequence <= ?3 GROUP BY c.vcpu, c.encoding, c.access, c.reason) "
+        "GROUP BY 1, 2, 3 HAVING sum(last - first) > 0 ORDER BY 1, 2, 3",
+        [&](const Statement& row) -> Result<void, Error> {
+            const vmcs::FieldIndex field{vmcs::find(row.bits(0))};
+            if (field == vmcs::no_field) return damaged(*m_database, "an access has an unknown field");
+            if (row.bits(2) >= vmcs::reason_slots)
+                return damaged(*m_database, "an access has an unknown exit reason");
+            const AccessTotal access{field, row.integer(1) == 0 ? Access::read : Access::write,
+                                     static_cast<std::uint8_t>(row.integer(2)), row.bits(3)};
+            totals.accesses.push_back(access);
+            FieldTotal& sum{totals.fields[field]};
+            (access.access == Access::read ? sum.reads : sum.writes) += access.count;
+            (access.access == Access::read ? totals.reads : totals.writes) += access.count;
+            if (access.reason == vmcs::no_round_trip) {
+                sum.outside += access.count;
+                totals.outside += access.count;
+            }
+            return {};
+        },
+        m_info.id, totals.range.from, totals.range.to)};
+    return done;
+}
+
+Result<void, Error> RecordingReader::read_round_trips(Totals& totals) const {
+    return each_row(
+        *m_database,
+        "SELECT reason, sum(last - first) FROM ("
+        "  SELECT c.reason, max(c.count) AS last,"
+        "         coalesce(max(c.count) FILTER (WHERE s.sequence <= ?2), 0) AS first"
+        "  FROM round_trip_count c JOIN snapshot s ON s.id = c.snapshot_id"
+        "  WHERE s.recording_id = ?1 AND s.sequence <= ?3 GROUP BY c.vcpu, c.reason) GROUP BY reason",
+        [&](const Statement& row) -> Result<void, Error> {
+            if (row.bits(0) >= vmcs::reason_slots)
+                return damaged(*m_database, "an unknown exit reason is counted");
+            totals.round_trips_by_reason[row.bits(0)] = row.bits(1);
+            return {};
+        },
+        m_info.id, totals.range.from, totals.range.to);
+}
+
+Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {
+    static constexpr std::uint64_t VcpuCounters::*members[]{
+        &VcpuCounters::round_trips,      &VcpuCounters::round_trip_ticks,
+        &VcpuCounters::l0_ticks,         &VcpuCounters::vm_exits,
+        &VcpuCounters::l2_exits_kept,    &VcpuCounters::unknown_field_accesses,
+        &VcpuCounters::sync_reads,       &VcpuCounters::sync_writes,
+        &VcpuCounters::vmread_executed,  &VcpuCounters::vmwrite_executed,
+        &VcpuCounters::vmptrld_executed, &VcpuCounters::vmclear_executed,
+        &VcpuCounters::reloads};
+    // At the start only the counts matter; modes are those of the snapshots in between and at both ends,
+    // since a mode is in force from before one snapshot on.
+    auto done{each_row(
+        *m_database,
+        "SELECT s.sequence, v.mode, v.generation, v.last_reload_ticks, v.round_trips, v.round_trip_ticks, "
+        "v.l0_ticks,"
+        " v.vm_exits, v.l2_exits_kept, v.unknown_field_accesses, v.sync_reads, v.sync_writes, "
+        "v.vmread_executed,"
+        " v.vmwrite_executed, v.vmptrld_executed, v.vmclear_executed, v.reloads "
+        "FROM snapshot_vcpu v JOIN snapshot s ON s.id = v.snapshot_id "
+        "WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?2 AND ?3",
+        [&](const Statement& row) -> Result<void, Error> {
+            const auto sequence{static_cast<std::uint32_t>(row.integer(0))};
+            if (mode_of(row.text(1)) != Mode::trap) totals.all_trap = false;
+            int column{4};
+            for (const auto member : members) {
+                // Unsigned: the start's counts may come first, the sum comes out right at the end.
+                const std::uint64_t value{row.bits(column++)};
+                if (sequence == totals.range.to) totals.counters.*member += value;
+                if (sequence == totals.range.from) totals.counters.*member -= value;
+            }
+            if (sequence != totals.range.to) return {};
+            totals.generation = std::max(totals.generation, static_cast<std::uint32_t>(row.integer(2)));
+            totals.last_reload_ticks = std::max(totals.last_reload_ticks, row.bits(3));
+            return {};
+        },
+        m_info.id, totals.range.from, totals.range.to)};
+    if (!done) return done;
+    return each_row(
+        *m_database,
+        "SELECT frames_dropped, frames_missed, reconnects, snapshots_lost FROM snapshot "
+        "WHERE recording_id = ?1 AND sequence = ?2",
+        [&](const Statement& row) -> Result<void, Error> {
+            totals.link = {row.bits(0), row.bits(1), row.bits(2), row.bits(3)};
+            return {};
+        },
+        m_info.id, totals.range.to);
+}
+
+} // namespace shadowtune::db

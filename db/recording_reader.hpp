@@ -1,0 +1,80 @@
+#pragma once
+
+// Reads one recording back: who, where, and what happened between two of its snapshots.
+
+#include "db/database.hpp"
+#include "db/records.hpp"
+
+#include <array>
+
+namespace shadowtune::db {
+
+// From snapshot `from` (its counts are subtracted) to snapshot `to`. 0 as `from` is power-on: nothing is
+// subtracted.
+struct SnapshotRange {
+    std::uint32_t from{0};
+    std::uint32_t to{0};
+};
+
+struct AccessTotal {
+    vmcs::FieldIndex field{vmcs::no_field}; // high halves are counted with their field
+    Access access{Access::read};
+    std::uint8_t reason{vmcs::no_round_trip};
+    std::uint64_t count{0};
+};
+
+struct FieldTotal {
+    std::uint64_t reads{0};
+    std::uint64_t writes{0};
+    std::uint64_t outside{0}; // of both, outside round trips
+    [[nodiscard]] std::uint64_t sum() const { return reads + writes; }
+};
+
+// What happened in a range, all vCPUs together.
+struct Totals {
+    SnapshotRange range;
+    std::vector<AccessTotal> accesses;                // none is 0; by field, access, reason
+    std::array<FieldTotal, vmcs::field_count> fields; // the same, by field
+    std::array<std::uint64_t, vmcs::reason_slots> round_trips_by_reason{};
+    VcpuCounters counters;
+    std::uint64_t reads{0}; // all
+    std::uint64_t writes{0};
+    std::uint64_t outside{0}; // of these, outside round trips
+    bool all_trap{true}; // every vCPU was in mode trap at every snapshot of the range: counts are complete
+    std::uint32_t generation{0};        // at its end; the largest where vCPUs differ
+    std::uint64_t last_reload_ticks{0}; // at its end; the largest where vCPUs differ
+    LinkStatistics link;                // at its end
+
+    // Accesses in round trips: the numerator of every rate.
+    [[nodiscard]] std::uint64_t inside() const { return reads + writes - outside; }
+};
+
+class RecordingReader {
+public:
+    // In order of making.
+    [[nodiscard]] static Result<std::vector<RecordingInfo>, Error> list(Database& database);
+
+    // `id` 0: the newest. `database` must outlive the reader. Error: not_found.
+    [[nodiscard]] static Result<RecordingReader, Error> open(Database& database, std::int64_t id = 0);
+
+    [[nodiscard]] const RecordingInfo& info() const { return m_info; }
+    [[nodiscard]] const Machine& machine() const { return m_machine; }
+    [[nodiscard]] Result<std::vector<Generation>, Error> generations() const;
+
+    // The first and the last snapshot. Error not_found where the recording has fewer than two.
+    [[nodiscard]] Result<SnapshotRange, Error> whole() const;
+    // Error not_found where the range is empty or not in the recording.
+    [[nodiscard]] Result<Totals, Error> totals(SnapshotRange range) const;
+
+private:
+    [[nodiscard]] Result<void, Error> read_machine(std::int64_t machine_id);
+    [[nodiscard]] Result<void, Error> read_accesses(Totals& totals) const;
+    [[nodiscard]] Result<void, Error> read_round_trips(Totals& totals) const;
+    [[nodiscard]] Result<void, Error> read_scalars(Totals& totals) const;
+
+    Database* m_database{nullptr};
+    RecordingInfo m_info;
+    Machine m_machine;
+};
+
+} // namespace shadowtune::db

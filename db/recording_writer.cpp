@@ -1,0 +1,204 @@
+#include "db/recording_writer.hpp"
+
+#include <limits>
+
+namespace shadowtune::db {
+
+namespace {
+
+// No field has it: above what the bitmaps cover.
+constexpr vmcs::Encoding no_encoding{0xFFFF};
+
+[[nodiscard]] Result<std::int64_t, Error> store_machine(Connection& connection, const Machine& machine) {
+    auto known{connection.prepare("SELECT id FROM machine WHERE boot_id = ?")};
+    if (!known) return Failure{known.error()};
+    known.value().bind(machine.boot_id);
+    auto row{known.value().step()};
+    if (!row) return Failure{row.error()};
+    if (row.value()) return known.value().integer(0);
+
+    auto insert{connection.prepare("INSERT INTO machine VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)")};
+    if (!insert) return Failure{insert.error()};
+    if (auto done{insert.value().run(machine.boot_id, machine.cpu_brand, machine.cpu_signature,
+                                     machine.tsc_khz, machine.memory_bytes, machine.vcpus,
+                                     machine.vmm_version, machine.catalogue_version)};
+        !done) {
+        return Failure{done.error()};
+    }
+    const std::int64_t id{connection.last_row()};
+
+    auto msr{connection.prepare("INSERT INTO capability_msr VALUES (?, ?, ?, ?)")};
+    if (!msr) return Failure{msr.error()};
+    for (std::uint32_t i{0}; i < vmcs::capability_msr_count; ++i) {
+        const std::uint32_t number{vmcs::first_capability_msr + i};
+        if (auto done{
+                msr.value().run(id, number, machine.hardware_msrs[number], machine.offered_msrs[number])};
+            !done) {
+            return Failure{done.error()};
+        }
+    }
+    auto field{connection.prepare("INSERT INTO machine_field VALUES (?, ?, ?, ?)")};
+    if (!field) return Failure{field.error()};
+    for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
+        const bool physical{machine.physical_fields.test(i)};
+        const bool offered{machine.offered_fields.test(i)};
+        if (auto done{field.value().run(id, vmcs::catalogue[i].encoding, physical, offered)}; !done) {
+            return Failure{done.error()};
+        }
+    }
+    return id;
+}
+
+[[nodiscard]] Failure<Error> bad_data(const std::string& words) {
+    return Failure{Error{ErrorKind::bad_data, words}};
+}
+
+} // namespace
+
+Result<RecordingWriter, Error> RecordingWriter::begin(Database& database, const Machine& machine,
+                                                      const Labels& labels, std::int64_t started_ms) {
+    Connection& connection{database.connection()};
+    auto transaction{Transaction::begin(connection)};
+    if (!transaction) return Failure{transaction.error()};
+    auto machine_id{store_machine(connection, machine)};
+    if (!machine_id) return Failure{machine_id.error()};
+    auto insert{connection.prepare("INSERT INTO recording VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, NULL)")};
+    if (!insert) return Failure{insert.error()};
+    if (auto done{insert.value().run(machine_id.value(), labels.l1_kind, labels.l1_name, labels.workload,
+                                     labels.cpu_model, labels.tool_version, started_ms)};
+        !done) {
+        return Failure{done.error()};
+    }
+    RecordingWriter writer{};
+    writer.m_database = &database;
+    writer.m_id = connection.last_row();
+
+    const auto prepare{[&connection](Statement& target, std::string_view sql) -> Result<void, Error> {
+        auto statement{connection.prepare(sql)};
+        if (!statement) return Failure{statement.error()};
+        target = std::move(statement).value();
+        return {};
+    }};
+    for (const auto& [target, sql] : {
+             std::pair{&writer.m_insert_snapshot, "INSERT INTO snapshot VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)"},
+             std::pair{&writer.m_insert_vcpu, "INSERT INTO snapshot_vcpu VALUES "
+                                              "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+             std::pair{&writer.m_insert_access, "INSERT INTO access_count VALUES (?, ?, ?, ?, ?, ?)"},
+             std::pair{&writer.m_insert_round_trips, "INSERT INTO round_trip_count VALUES (?, ?, ?, ?)"},
+         }) {
+        if (auto done{prepare(*target, sql)}; !done) return Failure{done.error()};
+    }
+    if (auto done{transaction.value().commit()}; !done) return Failure{done.error()};
+    return writer;
+}
+
+Result<void, Error> RecordingWriter::write_count(Statement& insert, std::int64_t snapshot_id, const Key& key,
+                                                 std::uint64_t count, Counts& changed) {
+    const auto& [vcpu, encoding, access, reason]{key};
+    if (reason >= vmcs::reason_slots)
+        return bad_data("the snapshot has an exit reason that no processor gives");
+    const auto last{m_last.find(key)};
+    const std::uint64_t before{last == m_last.end() ? 0 : last->second};
+    if (count < before) {
+        return bad_data("a counter went back: the VMM was restarted; begin a new recording");
+    }
+    if (count == before) return {};
+    // Beyond this SQLite's max() would see a negative number; at one access a nanosecond it takes 292 years.
+    if (count > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+        return bad_data("the snapshot has a count above 2^63");
+    }
+    if (!changed.emplace(key, count).second) return bad_data("the snapshot has one counter twice");
+    if (encoding == no_encoding) return insert.run(snapshot_id, vcpu, reason, count);
+    return insert.run(snapshot_id, vcpu, encoding, static_cast<int>(access), reason, count);
+}
+
+Result<void, Error> RecordingWriter::write_vcpu(std::int64_t snapshot_id, const VcpuSnapshot& vcpu,
+                                                Counts& changed) {
+    const VcpuCounters& c{vcpu.counters};
+    if (auto done{m_insert_vcpu.run(snapshot_id, vcpu.vcpu, vcpu.tsc, text(vcpu.mode), vcpu.generation,
+                                    c.round_trips, c.round_trip_ticks, c.l0_ticks, c.vm_exits,
+                                    c.l2_exits_kept, c.unknown_field_accesses, c.sync_reads, c.sync_writes,
+                                    c.vmread_executed, c.vmwrite_executed, c.vmptrld_executed,
+                                    c.vmclear_executed, c.reloads, vcpu.last_reload_ticks)};
+        !done) {
+        return done;
+    }
+    for (const auto& access : vcpu.accesses) {
+        if (vmcs::find(access.encoding) == vmcs::no_field) {
+            return bad_data(
+                "the snapshot counts a field that the catalogue lacks; use tools and VMM of one version");
+        }
+        const Key key{vcpu.vcpu, access.encoding, access.access, access.reason};
+        if (auto done{write_count(m_insert_access, snapshot_id, key, access.count, changed)}; !done)
+            return done;
+    }
+    for (std::size_t reason{0}; reason < vmcs::reason_slots; ++reason) {
+        const Key key{vcpu.vcpu, no_encoding, Access::read, static_cast<std::uint8_t>(reason)};
+        const std::uint64_t count{vcpu.round_trips_by_reason[reason]};
+        if (auto done{write_count(m_insert_round_trips, snapshot_id, key, count, changed)}; !done)
+            return done;
+    }
+    return {};
+}
+
+Result<void, Error> RecordingWriter::add_snapshot(const Snapshot& snapshot) {
+    if (snapshot.vcpus.empty()) return bad_data("the snapshot has no vCPU");
+    Connection& connection{m_database->connection()};
+    auto transaction{Transaction::begin(connection)};
+    if (!transaction) return Failure{transaction.error()};
+    const LinkStatistics& link{snapshot.link};
+    if (auto done{m_insert_snapshot.run(m_id, m_sequence + 1, snapshot.at_ms, link.frames_dropped,
+                                        link.frames_missed, link.reconnects, link.snapshots_lost)};
+        !done) {
+        return done;
+    }
+    const std::int64_t snapshot_id{connection.last_row()};
+    Counts changed{};
+    for (const auto& vcpu : snapshot.vcpus) {
+        if (auto done{write_vcpu(snapshot_id, vcpu, changed)}; !done) return done;
+    }
+    if (auto done{transaction.value().commit()}; !done) return done;
+    // Only what is on disk counts as stored.
+    ++m_sequence;
+    for (const auto& [key, count] : changed)
+        m_last.insert_or_assign(key, count);
+    return {};
+}
+
+Result<void, Error> RecordingWriter::generation(const Generation& generation, std::int64_t at_ms) {
+    Connection& connection{m_database->connection()};
+    auto transaction{Transaction::begin(connection)};
+    if (!transaction) return Failure{transaction.error()};
+    auto known{connection.prepare("SELECT 1 FROM generation WHERE recording_id = ? AND number = ?")};
+    if (!known) return Failure{known.error()};
+    known.value().bind(m_id, generation.number);
+    auto row{known.value().step()};
+    if (!row) return Failure{row.error()};
+    if (row.value()) return {};
+
+    auto insert{connection.prepare("INSERT INTO generation VALUES (?, ?, ?, ?, ?)")};
+    if (!insert) return Failure{insert.error()};
+    if (auto done{insert.value().run(m_id, generation.number, text(generation.mode), generation.profile_name,
+                                     at_ms)};
+        !done) {
+        return done;
+    }
+    auto field{connection.prepare("INSERT INTO generation_field VALUES (?, ?, ?, ?, ?)")};
+    if (!field) return Failure{field.error()};
+    Result<void, Error> outcome{};
+    generation.sets.hot_set().for_each([&](vmcs::FieldIndex index) {
+        if (!outcome) return;
+        outcome = field.value().run(m_id, generation.number, vmcs::catalogue[index].encoding,
+                                    generation.sets.read.test(index), generation.sets.write.test(index));
+    });
+    if (!outcome) return outcome;
+    return transaction.value().commit();
+}
+
+Result<void, Error> RecordingWriter::finish(std::int64_t ended_ms) {
+    auto update{m_database->connection().prepare("UPDATE recording SET ended_ms = ? WHERE id = ?")};
+    if (!update) return Failure{update.error()};
+    return update.value().run(ended_ms, m_id);
+}
+
+} // namespace shadowtune::db

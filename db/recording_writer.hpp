@@ -1,0 +1,52 @@
+#pragma once
+
+// Writes one recording: one transaction per snapshot, so that a killed recorder loses at most its last one.
+
+#include "db/database.hpp"
+#include "db/records.hpp"
+
+#include <map>
+#include <tuple>
+
+namespace shadowtune::db {
+
+class RecordingWriter {
+public:
+    // `database` must outlive the writer. A machine that the file knows by its boot_id is not stored twice.
+    [[nodiscard]] static Result<RecordingWriter, Error> begin(Database& database, const Machine& machine,
+                                                              const Labels& labels, std::int64_t started_ms);
+
+    // bad_data: a counter went back (the VMM restarted: begin a new recording), an encoding or a reason that
+    // the catalogue does not know, a snapshot without vCPUs. Nothing is stored then.
+    [[nodiscard]] Result<void, Error> add_snapshot(const Snapshot& snapshot);
+
+    // Bitmaps that are or will be in force; may be repeated.
+    [[nodiscard]] Result<void, Error> generation(const Generation& generation, std::int64_t at_ms);
+
+    // Without it the recording stays marked as not finished, and is good all the same.
+    [[nodiscard]] Result<void, Error> finish(std::int64_t ended_ms);
+
+    [[nodiscard]] std::int64_t id() const { return m_id; }
+    [[nodiscard]] std::uint32_t snapshots() const { return m_sequence; }
+
+private:
+    // vCPU, encoding or no_encoding for the round trips themselves, access, reason
+    using Key = std::tuple<std::uint16_t, vmcs::Encoding, Access, std::uint8_t>;
+    using Counts = std::map<Key, std::uint64_t>;
+
+    [[nodiscard]] Result<void, Error> write_vcpu(std::int64_t snapshot_id, const VcpuSnapshot& vcpu,
+                                                 Counts& changed);
+    [[nodiscard]] Result<void, Error> write_count(Statement& insert, std::int64_t snapshot_id, const Key& key,
+                                                  std::uint64_t count, Counts& changed);
+
+    Database* m_database{nullptr};
+    std::int64_t m_id{0};
+    std::uint32_t m_sequence{0};
+    Counts m_last; // as of the previous snapshot: only what differs is stored
+    Statement m_insert_snapshot;
+    Statement m_insert_vcpu;
+    Statement m_insert_access;
+    Statement m_insert_round_trips;
+};
+
+} // namespace shadowtune::db

@@ -1,0 +1,278 @@
+// From the boot loader to L1's first instruction.
+
+#include "hypervisor/boot/multiboot2.hpp"
+#include "hypervisor/cpu/descriptors.hpp"
+#include "hypervisor/cpu/fixups.hpp"
+#include "hypervisor/cpu/panic.hpp"
+#include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/l1/load.hpp"
+#include "hypervisor/l1/module.hpp"
+#include "hypervisor/memory/ept01.hpp"
+#include "hypervisor/memory/l0_memory.hpp"
+#include "hypervisor/nested/capabilities.hpp"
+#include "hypervisor/nested/msr_lists.hpp"
+#include "hypervisor/nested/run.hpp"
+#include "hypervisor/version.hpp"
+#include "hypervisor/vmx/controls.hpp"
+#include "link/frame.hpp"
+
+#include <string_view>
+
+namespace shadowtune {
+
+namespace {
+
+using memory::MemoryMap;
+using memory::MemoryRange;
+
+extern "C" {
+extern std::uint8_t image_start[];
+extern std::uint8_t image_end[];
+using Constructor = void (*)();
+extern const Constructor init_array_start[];
+extern const Constructor init_array_end[];
+void move_image(std::uint64_t to, const void* from, std::uint64_t bytes, std::uint64_t cr3);
+void boot_main(std::uint32_t magic, std::uint32_t information);
+}
+
+constexpr std::uint64_t virtual_base{0xFFFF'FFFF'8000'0000};
+constexpr std::uint64_t l0_region_size{32U << 20};
+constexpr std::uint64_t feature_locked{1U << 0}, feature_vmx_outside_smx{1U << 2};
+
+// Room for an object made late and never destroyed, without a constructor before main.
+template <typename T>
+class Static {
+public:
+    template <typename... Arguments>
+    T& make(Arguments&&... arguments) {
+        return *new (m_bytes) T{static_cast<Arguments&&>(arguments)...};
+    }
+
+private:
+    alignas(T) std::uint8_t m_bytes[sizeof(T)];
+};
+
+boot::BootInfo boot_info;
+MemoryMap machine_map;
+MemoryMap l1_map;
+Static<memory::L0Memory> l0_place;
+Static<nested::Machine> machine_place;
+Static<shadow::Commands> commands_place;
+
+[[noreturn]] void cannot_start(const boot::BootError& error) {
+    static char text[boot::BootError::capacity + 1];
+    __builtin_memcpy(text, error.text().data(), error.text().size());
+    text[error.text().size()] = '\0';
+    cpu::cannot_start(text);
+}
+
+[[nodiscard]] bool has_word(std::string_view line, std::string_view word) {
+    for (std::size_t at{line.find(word)}; at != std::string_view::npos; at = line.find(word, at + 1)) {
+        const bool starts{at == 0 || line[at - 1] == ' '};
+        const std::size_t end{at + word.size()};
+        if (starts && (end == line.size() || line[end] == ' ')) return true;
+    }
+    return false;
+}
+
+void read_boot_information(std::uint32_t magic, std::uint32_t information) {
+    if (magic != boot::multiboot2_magic) {
+        cpu::cannot_start("not booted by multiboot2; in grub.cfg use `multiboot2`, and `module2` for the L1");
+    }
+    const auto* const bytes{memory::at_physical<std::uint8_t>(information)};
+    const std::uint32_t size{*memory::at_physical<std::uint32_t>(information)};
+    if (const auto parsed{boot::parse_multiboot2({bytes, size}, boot_info)}; !parsed) cannot_start(parsed.error());
+    // The lab wants to be powered off where a machine would be halted.
+    if (has_word(boot_info.command_line(), "lab")) cpu::set_last_act(cpu::LastAct::bochs_power_off);
+    auto map{boot::memory_map_of(boot_info)};
+    if (!map) cannot_start(map.error());
+    machine_map = map.value();
+}
+
+void check_processor(nested::Machine& machine) {
+    constexpr std::uint32_t leaf1_ecx_vmx{1U << 5};
+    if ((cpu::cpuid(1).ecx & leaf1_ecx_vmx) == 0) {
+        cpu::cannot_start("this processor has no VMX; enable VT-x in the firmware, or use the lab");
+    }
+    std::uint64_t feature_control{cpu::rdmsr(cpu::msr::feature_control)};
+    machine.feature_control = feature_control;
+    if ((feature_control & feature_locked) == 0) {
+        feature_control |= feature_locked | feature_vmx_outside_smx;
+        cpu::wrmsr(cpu::msr::feature_control, feature_control);
+    }
+    if ((feature_control & feature_vmx_outside_smx) == 0) {
+        cpu::cannot_start("the firmware has locked VMX off (IA32_FEATURE_CONTROL); enable VT-x in its set-up");
+    }
+    for (std::uint32_t i{0}; i < vmcs::capability_msr_count; ++i) {
+        std::uint64_t value{};
+        if (cpu::try_rdmsr(vmcs::first_capability_msr + i, value)) machine.hardware_msrs.values[i] = value;
+    }
+    if (const char* const missing{nested::missing_capability(machine.hardware_msrs)}; missing != nullptr) {
+        cpu::cannot_start(missing);
+    }
+}
+
+[[nodiscard]] unsigned physical_width() { return cpu::cpuid(0x8000'0008).eax & 0xFF; }
+
+// L0's region, and the running image moved to its front. Pointers into the image stay good: only what lies behind its
+// virtual addresses changes.
+[[nodiscard]] memory::L0Memory& settle_in_memory(std::uint32_t information, std::uint64_t& mapped_end) {
+    static MemoryRange occupied[boot::max_modules + 2];
+    std::size_t count{0};
+    for (const auto& module : boot_info.modules()) occupied[count++] = module.range;
+    const std::uint64_t loaded_at{reinterpret_cast<std::uint64_t>(image_start) - virtual_base};
+    const std::uint64_t image_size{static_cast<std::uint64_t>(image_end - image_start)};
+    occupied[count++] = memory::range_of(loaded_at, image_size);
+    occupied[count++] = memory::range_of(information, *memory::at_physical<std::uint32_t>(information));
+    const auto region{memory::choose_l0_region(machine_map, {occupied, count}, l0_region_size)};
+    if (!region) {
+        cpu::cannot_start("no free 32 MiB of memory below 4 GiB for L0; give the machine more memory (--memory)");
+    }
+    const std::uint64_t pool{memory::align_up(region.value().begin + image_size, memory::large_page_size)};
+    auto& l0{l0_place.make(region.value(), MemoryRange{pool, region.value().end})};
+    constexpr std::uint64_t one_gib{1U << 30};
+    const std::uint64_t top{memory::align_up(machine_map.top_of_memory(), one_gib)};
+    mapped_end = top < memory::four_gib ? memory::four_gib : top;
+    const std::uint64_t cr3{
+        memory::build_page_tables(l0, reinterpret_cast<std::uint64_t>(image_start), image_size, mapped_end)};
+    move_image(region.value().begin, image_start, image_size, cr3);
+    return l0;
+}
+
+// The ports and MSRs that L0 must see, whoever touches them.
+void make_bitmaps(nested::Machine& machine) {
+    auto* const msrs{machine.l0.take<nested::BitmapWords>()};
+    auto* const io_a{machine.l0.take<nested::BitmapWords>()};
+    auto* const io_b{machine.l0.take<nested::BitmapWords>()};
+    auto* const ones{machine.l0.take<nested::BitmapWords>()};
+    for (auto& word : ones->words) word = ~std::uint64_t{0};
+    for (std::uint32_t i{0}; i < vmcs::capability_msr_count; ++i) {
+        nested::claim_msr(*msrs, vmcs::first_capability_msr + i, true, true);
+    }
+    nested::claim_msr(*msrs, cpu::msr::feature_control, true, true);
+    nested::claim_msr(*msrs, cpu::msr::apic_base, false, true);
+    nested::claim_ports(*io_a, *io_b, devices::com2_base, devices::com2_base + devices::uart_ports - 1);
+    machine.msr_bitmap.set(msrs);
+    machine.io_bitmap_a.set(io_a);
+    machine.io_bitmap_b.set(io_b);
+    machine.all_ones = ones;
+}
+
+void enable_vmx(nested::Machine& machine) {
+    constexpr std::uint32_t leaf1_ecx_xsave{1U << 26};
+    const bool xsave{(cpu::cpuid(1).ecx & leaf1_ecx_xsave) != 0};
+    cpu::write_cr0(cpu::read_cr0() | cpu::cr0::ne);
+    cpu::write_cr4(cpu::read_cr4() | cpu::cr4::vmxe | (xsave ? cpu::cr4::osxsave : 0));
+    const std::uint64_t region{machine.l0.take_pages(1)};
+    *memory::at_physical<std::uint32_t>(region) =
+        static_cast<std::uint32_t>(machine.hardware_msrs[vmx::msr::vmx_basic] & vmx::basic::revision_mask);
+    if (!vmx::vmxon(region)) cpu::panic("VMXON failed; region", region);
+}
+
+// Which fields the processor has is what VMREAD says, on a VMCS made for the question.
+void find_fields(nested::Machine& machine) {
+    vmx::Hardware hardware{};
+    const std::uint64_t region{machine.l0.take_pages(1)};
+    *memory::at_physical<std::uint32_t>(region) =
+        static_cast<std::uint32_t>(machine.hardware_msrs[vmx::msr::vmx_basic] & vmx::basic::revision_mask);
+    hardware.clear(region);
+    hardware.make_current(region);
+    for (std::size_t i{0}; i < vmcs::field_count; ++i) {
+        if (hardware.has(vmcs::catalogue[i].encoding)) {
+            machine.physical_fields.set(static_cast<vmcs::FieldIndex>(i));
+        }
+    }
+    hardware.clear(region);
+    machine.offered_msrs = nested::offered_msrs(machine.hardware_msrs, nested::vmcs12_revision);
+    machine.offered_fields = nested::offered_fields(machine.physical_fields, machine.offered_msrs);
+    nested::set_highest_index(machine.offered_msrs, machine.offered_fields);
+}
+
+void read_processor_facts(nested::Machine& machine) {
+    auto& facts{machine.processor};
+    const cpu::CpuidResult widths{cpu::cpuid(0x8000'0008)};
+    facts.physical_address_bits = widths.eax & 0xFF;
+    facts.linear_address_bits = widths.eax >> 8 & 0xFF;
+}
+
+[[nodiscard]] std::span<std::uint8_t> access_ram(void*, std::uint64_t address, std::uint64_t size) {
+    if (!l1_map.is_ram(memory::range_of(address, size))) return {};
+    return {memory::at_physical<std::uint8_t>(address), size};
+}
+
+// A profile on board comes into force before L1's first instruction.
+void take_profile(nested::Machine& machine, const l1::BootModules& modules) {
+    const vmcs::ProfileTarget target{
+        machine.offered_fields, (machine.offered_msrs[vmx::msr::vmx_misc] & vmx::misc::vmwrite_any_field) != 0};
+    machine.generations.start(machine.l0.take_pages(2 * shadow::Generations::slots), target);
+    for (const auto& module : modules.profile_images()) {
+        link::ProfileImage image{};
+        if (module.range.size() < sizeof(image)) {
+            cpu::cannot_start("the profile module is too short; make it with `shadowtune export --format image`");
+        }
+        __builtin_memcpy(&image, memory::at_physical<void>(module.range.begin), sizeof(image));
+        if (!machine.generations.load(image)) {
+            cpu::cannot_start("the profile module is refused: other catalogue version, or a field that may not be "
+                              "shadowed here; tune it again for this processor and VMM");
+        }
+    }
+}
+
+void identify_l1(nested::Machine& machine, const l1::L1Entry& entry) {
+    switch (entry.kind) {
+    case l1::L1Kind::linux_kernel: machine.l1_kind = link::L1Kind::linux_bzimage; break;
+    case l1::L1Kind::multiboot1: machine.l1_kind = link::L1Kind::multiboot1; break;
+    case l1::L1Kind::multiboot2: machine.l1_kind = link::L1Kind::multiboot2; break;
+    }
+    constexpr std::size_t room{sizeof(machine.l1_name) - 1};
+    for (std::size_t i{0}; i < room && entry.name[i] != '\0'; ++i) machine.l1_name[i] = entry.name[i];
+    for (const auto& region : l1_map.regions()) {
+        if (region.type == memory::MemoryType::ram) machine.l1_memory_bytes += region.range.size();
+    }
+    const auto length{static_cast<std::size_t>(image_end - image_start)};
+    machine.boot_id = cpu::rdtsc() ^ std::uint64_t{link::crc32c({image_start, length})} << 32;
+}
+
+[[nodiscard]] nested::Machine& make_machine(memory::L0Memory& l0, std::uint64_t mapped_end) {
+    const std::uint64_t sink{l0.take_pages(1)};
+    __builtin_memset(memory::at_physical<void>(sink), 0xFF, memory::page_size);
+    auto& machine{machine_place.make(l0, memory::L1Memory{l0, sink, mapped_end}, machine_map)};
+    check_processor(machine);
+    const bool one_gib{
+        (machine.hardware_msrs[vmx::msr::vmx_ept_vpid_cap] & vmx::ept_vpid_cap::pages_1g) != 0};
+    machine.eptp01 = memory::build_ept01(l0, machine.l1, machine_map, physical_width(), one_gib);
+    return machine;
+}
+
+extern "C" void boot_main(std::uint32_t magic, std::uint32_t information) {
+    for (const Constructor* f{init_array_start}; f != init_array_end; ++f) (*f)();
+    read_boot_information(magic, information);
+    std::uint64_t mapped_end{};
+    memory::L0Memory& l0{settle_in_memory(information, mapped_end)};
+    cpu::load_descriptors();
+
+    nested::Machine& machine{make_machine(l0, mapped_end)};
+    make_bitmaps(machine);
+    enable_vmx(machine);
+    find_fields(machine);
+    read_processor_facts(machine);
+
+    l1_map = machine_map;
+    if (!l1_map.reserve(l0.region())) cpu::cannot_start("the memory map has too many regions to reserve L0's in it");
+    const l1::PhysicalMemory ram{&access_ram, nullptr};
+    const auto modules{l1::sort_modules(boot_info, ram)};
+    if (!modules) cannot_start(modules.error());
+    take_profile(machine, modules.value());
+    const auto entry{l1::load_l1({l1_map, ram, boot_info, modules.value()})};
+    if (!entry) cannot_start(entry.error());
+    identify_l1(machine, entry.value());
+
+    auto& commands{commands_place.make(machine)};
+    if (!machine.link.start()) cpu::console_write("shadowtune: no UART at COM2: running without a link\n");
+    commands.greet(0);
+    nested::run(*nested::make_vcpu(machine, entry.value()), commands);
+}
+
+} // namespace
+
+} // namespace shadowtune

@@ -1,0 +1,116 @@
+#include "hypervisor/cpu/descriptors.hpp"
+
+#include "hypervisor/cpu/panic.hpp"
+
+namespace shadowtune::cpu {
+
+namespace {
+
+struct [[gnu::packed]] TaskState {
+    std::uint32_t reserved0;
+    std::uint64_t rsp[3];
+    std::uint64_t reserved1;
+    std::uint64_t ist[7];
+    std::uint64_t reserved2;
+    std::uint16_t reserved3;
+    std::uint16_t io_map_base;
+};
+
+struct [[gnu::packed]] Gate {
+    std::uint16_t offset_low, selector;
+    std::uint8_t ist, type;
+    std::uint16_t offset_middle;
+    std::uint32_t offset_high, reserved;
+};
+
+struct [[gnu::packed]] TablePointer {
+    std::uint16_t limit;
+    std::uint64_t base;
+};
+
+struct Fixup {
+    std::uint64_t fault, resume;
+};
+
+alignas(16) std::uint64_t gdt[5];
+alignas(16) Gate idt[32];
+alignas(16) TaskState tss;
+alignas(16) std::uint8_t fault_stack[8192];
+volatile bool nmi_pending;
+
+constexpr unsigned nmi_vector{2};
+constexpr unsigned double_fault_vector{8};
+constexpr std::uint8_t interrupt_gate{0x8E};
+
+} // namespace
+
+extern "C" {
+extern const std::uint8_t exception_stubs[];
+extern const Fixup fixup_table_start[];
+extern const Fixup fixup_table_end[];
+
+void handle_exception(ExceptionFrame* frame);
+
+void handle_exception(ExceptionFrame* frame) {
+    if (frame->vector == nmi_vector) {
+        nmi_pending = true;
+        return;
+    }
+    for (const Fixup* entry{fixup_table_start}; entry != fixup_table_end; ++entry) {
+        if (entry->fault == frame->rip) {
+            frame->rip = entry->resume;
+            return;
+        }
+    }
+    panic_exception(*frame);
+}
+}
+
+void load_descriptors() {
+    gdt[1] = 0x00AF9B000000FFFF; // 64-bit code, present, accessed
+    gdt[2] = 0x00CF93000000FFFF; // data
+    const auto base{reinterpret_cast<std::uint64_t>(&tss)};
+    gdt[3] = (sizeof(tss) - 1) | ((base & 0xFFFFFF) << 16) | (std::uint64_t{0x89} << 40) | ((base >> 24 & 0xFF) << 56);
+    gdt[4] = base >> 32;
+    tss.ist[0] = reinterpret_cast<std::uint64_t>(fault_stack + sizeof(fault_stack));
+    tss.io_map_base = sizeof(tss);
+
+    // Stubs lie 16 bytes apart (cpu/exceptions.S).
+    for (unsigned vector{0}; vector < 32; ++vector) {
+        const auto address{reinterpret_cast<std::uint64_t>(exception_stubs) + vector * 16};
+        const bool own_stack{vector == double_fault_vector};
+        idt[vector] = {static_cast<std::uint16_t>(address),       code_selector,
+                       static_cast<std::uint8_t>(own_stack ? 1 : 0), interrupt_gate,
+                       static_cast<std::uint16_t>(address >> 16), static_cast<std::uint32_t>(address >> 32), 0};
+    }
+
+    const TablePointer gdt_pointer{sizeof(gdt) - 1, reinterpret_cast<std::uint64_t>(gdt)};
+    const TablePointer idt_pointer{sizeof(idt) - 1, reinterpret_cast<std::uint64_t>(idt)};
+    asm volatile("lgdt %0\n"
+                 "lidt %1\n"
+                 "push %2\n"
+                 "lea 1f(%%rip), %%rax\n"
+                 "push %%rax\n"
+                 "lretq\n"
+                 "1: mov %3, %%ds\n"
+                 "mov %3, %%es\n"
+                 "mov %3, %%ss\n"
+                 "ltr %w4\n"
+                 :
+                 : "m"(gdt_pointer), "m"(idt_pointer), "i"(static_cast<std::uint64_t>(code_selector)),
+                   "r"(static_cast<std::uint32_t>(data_selector)), "r"(task_selector)
+                 : "rax", "memory");
+}
+
+DescriptorBases descriptor_bases() {
+    return {reinterpret_cast<std::uint64_t>(gdt), reinterpret_cast<std::uint64_t>(idt),
+            reinterpret_cast<std::uint64_t>(&tss)};
+}
+
+bool take_pending_nmi() {
+    const bool pending{nmi_pending};
+    if (pending) nmi_pending = false;
+    return pending;
+}
+
+} // namespace shadowtune::cpu

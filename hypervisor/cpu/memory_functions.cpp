@@ -1,0 +1,54 @@
+// The C library's functions that compilers and the standard headers call in freestanding code. The string instructions keep a clever
+// compiler from turning a loop back into a call of the function it is in.
+
+#include <cstddef>
+#include <cstdint>
+
+extern "C" {
+
+void* memcpy(void* destination, const void* source, std::size_t count) {
+    void* to{destination};
+    asm volatile("rep movsb" : "+D"(to), "+S"(source), "+c"(count) : : "memory");
+    return destination;
+}
+
+void* memset(void* destination, int value, std::size_t count) {
+    void* to{destination};
+    asm volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+    return destination;
+}
+
+void* memmove(void* destination, const void* source, std::size_t count) {
+    const auto to{reinterpret_cast<std::uintptr_t>(destination)};
+    const auto from{reinterpret_cast<std::uintptr_t>(source)};
+    if (to - from >= count) return memcpy(destination, source, count);
+    void* last_to{static_cast<char*>(destination) + count - 1};
+    const void* last_from{static_cast<const char*>(source) + count - 1};
+    asm volatile("std; rep movsb; cld" : "+D"(last_to), "+S"(last_from), "+c"(count) : : "memory");
+    return destination;
+}
+
+int memcmp(const void* a, const void* b, std::size_t count) {
+    const auto* x{static_cast<const unsigned char*>(a)};
+    const auto* y{static_cast<const unsigned char*>(b)};
+    for (std::size_t i{0}; i < count; ++i) {
+        if (x[i] != y[i]) return x[i] < y[i] ? -1 : 1;
+    }
+    return 0;
+}
+
+const void* memchr(const void* area, int value, std::size_t count) {
+    const auto* bytes{static_cast<const unsigned char*>(area)};
+    for (std::size_t i{0}; i < count; ++i) {
+        if (bytes[i] == static_cast<unsigned char>(value)) return bytes + i;
+    }
+    return nullptr;
+}
+
+std::size_t strlen(const char* text) {
+    std::size_t length{0};
+    while (text[length] != '\0') ++length;
+    return length;
+}
+
+} // extern "C"

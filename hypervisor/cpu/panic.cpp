@@ -1,0 +1,72 @@
+#include "hypervisor/cpu/panic.hpp"
+
+#include "hypervisor/cpu/descriptors.hpp"
+#include "hypervisor/cpu/registers.hpp"
+
+namespace shadowtune::cpu {
+
+namespace {
+
+LastAct last_act{LastAct::halt};
+constexpr std::uint16_t debug_port{0xE9};
+// Bochs ends the emulation when it reads this word on its shutdown port.
+constexpr std::uint16_t bochs_shutdown_port{0x8900};
+constexpr char bochs_shutdown_word[]{"Shutdown"};
+
+} // namespace
+
+void set_last_act(LastAct act) { last_act = act; }
+
+void console_write(const char* text) {
+    for (; *text != '\0'; ++text) out8(debug_port, static_cast<std::uint8_t>(*text));
+}
+
+void console_write_hex(std::uint64_t value) {
+    char digits[19]{"0x"};
+    for (unsigned i{0}; i < 16; ++i) {
+        digits[2 + i] = "0123456789abcdef"[value >> (60 - 4 * i) & 0xF];
+    }
+    console_write(digits);
+}
+
+void end_machine() {
+    if (last_act == LastAct::bochs_power_off) {
+        for (const char* c{bochs_shutdown_word}; *c != '\0'; ++c) {
+            out8(bochs_shutdown_port, static_cast<std::uint8_t>(*c));
+        }
+    }
+    halt_forever();
+}
+
+void cannot_start(const char* reason_and_mend) {
+    console_write("shadowtune: cannot start: ");
+    console_write(reason_and_mend);
+    console_write("\n");
+    end_machine();
+}
+
+void panic(const char* what, std::uint64_t number) {
+    console_write("shadowtune: L0 stopped: ");
+    console_write(what);
+    console_write(" (");
+    console_write_hex(number);
+    console_write(")\n");
+    end_machine();
+}
+
+void panic_exception(const ExceptionFrame& frame) {
+    console_write("shadowtune: L0 stopped: exception ");
+    console_write_hex(frame.vector);
+    console_write(" error ");
+    console_write_hex(frame.error_code);
+    console_write(" at ");
+    console_write_hex(frame.rip);
+    console_write(" rsp ");
+    console_write_hex(frame.rsp);
+    console_write(" cr2 ");
+    console_write_hex(read_cr2());
+    console_write("\n");
+    end_machine();
+}
+
+} // namespace shadowtune::cpu

@@ -1,0 +1,28 @@
+#pragma once
+
+// The two ways in which L0 ends: it cannot start on this machine, or it met a state that may not be. Both say so in one
+// line on every channel there is and end the machine in the way that the command line chose.
+
+#include <cstdint>
+
+namespace shadowtune::cpu {
+
+struct ExceptionFrame;
+
+// What happens after the last word: a halted machine keeps its screen, the lab wants to be powered off.
+enum class LastAct : std::uint8_t { halt, bochs_power_off };
+void set_last_act(LastAct act);
+
+// "shadowtune: cannot start: REASON; MEND".
+[[noreturn]] void cannot_start(const char* reason_and_mend);
+
+// "shadowtune: L0 stopped: WHAT (NUMBER)".
+[[noreturn]] void panic(const char* what, std::uint64_t number = 0);
+[[noreturn]] void panic_exception(const ExceptionFrame& frame);
+
+// Text on port 0xE9, the VGA text screen's first line being L1's.
+void console_write(const char* text);
+void console_write_hex(std::uint64_t value);
+[[noreturn]] void end_machine();
+
+} // namespace shadowtune::cpu

@@ -1,0 +1,83 @@
+#pragma once
+
+// Privileged registers and instructions, one function each. SDM Vol. 2 for the instructions, Vol. 3A 2.5 for the bits.
+
+#include <cstdint>
+
+namespace shadowtune::cpu {
+
+namespace cr0 {
+inline constexpr std::uint64_t pe{1U << 0}, mp{1U << 1}, em{1U << 2}, ts{1U << 3}, et{1U << 4}, ne{1U << 5},
+    wp{1U << 16}, am{1U << 18}, nw{1U << 29}, cd{1U << 30}, pg{1U << 31};
+}
+
+namespace cr4 {
+inline constexpr std::uint64_t pse{1U << 4}, pae{1U << 5}, pge{1U << 7}, osfxsr{1U << 9}, la57{1U << 12},
+    vmxe{1U << 13}, pcide{1U << 17}, osxsave{1U << 18}, smep{1U << 20}, smap{1U << 21}, pke{1U << 22};
+}
+
+namespace efer {
+inline constexpr std::uint64_t sce{1U << 0}, lme{1U << 8}, lma{1U << 10}, nxe{1U << 11};
+}
+
+namespace msr {
+inline constexpr std::uint32_t tsc{0x10}, apic_base{0x1B}, feature_control{0x3A}, sysenter_cs{0x174},
+    sysenter_esp{0x175}, sysenter_eip{0x176}, debugctl{0x1D9}, mtrr_def_type{0x2FF}, pat{0x277}, xss{0xDA0},
+    efer{0xC0000080}, fs_base{0xC0000100}, gs_base{0xC0000101}, kernel_gs_base{0xC0000102};
+}
+
+struct CpuidResult {
+    std::uint32_t eax, ebx, ecx, edx;
+};
+
+[[nodiscard]] inline CpuidResult cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0) {
+    CpuidResult r{};
+    asm volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
+    return r;
+}
+
+[[nodiscard]] inline std::uint64_t rdtsc() {
+    std::uint32_t low{}, high{};
+    asm volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (static_cast<std::uint64_t>(high) << 32) | low;
+}
+
+// Only for MSRs that are known to exist; see fixups.hpp for the others.
+[[nodiscard]] inline std::uint64_t rdmsr(std::uint32_t number) {
+    std::uint32_t low{}, high{};
+    asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number));
+    return (static_cast<std::uint64_t>(high) << 32) | low;
+}
+
+inline void wrmsr(std::uint32_t number, std::uint64_t value) {
+    asm volatile("wrmsr"
+                 :
+                 : "c"(number), "a"(static_cast<std::uint32_t>(value)), "d"(static_cast<std::uint32_t>(value >> 32))
+                 : "memory");
+}
+
+#define SHADOWTUNE_CONTROL_REGISTER(name)                                                                              \
+    [[nodiscard]] inline std::uint64_t read_##name() {                                                                 \
+        std::uint64_t value{};                                                                                         \
+        asm volatile("mov %%" #name ", %0" : "=r"(value));                                                             \
+        return value;                                                                                                  \
+    }                                                                                                                  \
+    inline void write_##name(std::uint64_t value) { asm volatile("mov %0, %%" #name : : "r"(value) : "memory"); }
+SHADOWTUNE_CONTROL_REGISTER(cr0)
+SHADOWTUNE_CONTROL_REGISTER(cr2)
+SHADOWTUNE_CONTROL_REGISTER(cr3)
+SHADOWTUNE_CONTROL_REGISTER(cr4)
+#undef SHADOWTUNE_CONTROL_REGISTER
+
+inline void out8(std::uint16_t port, std::uint8_t value) { asm volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
+[[nodiscard]] inline std::uint8_t in8(std::uint16_t port) {
+    std::uint8_t value{};
+    asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
+[[noreturn]] inline void halt_forever() {
+    for (;;) asm volatile("cli; hlt");
+}
+
+} // namespace shadowtune::cpu

@@ -1,0 +1,41 @@
+#include "hypervisor/devices/link_port.hpp"
+
+namespace shadowtune::devices {
+
+bool LinkPort::send(link::MessageType type, std::span<const std::uint8_t> payload) {
+    if (!m_present || !has_room()) return false;
+    std::uint8_t encoded[link::max_encoded_frame];
+    const std::size_t length{link::encode_frame(type, m_sequence, payload, encoded)};
+    if (length == 0) return false;
+    ++m_sequence;
+    for (std::size_t i{0}; i < length; ++i) m_queue[m_tail++ % queue_size] = encoded[i];
+    m_next_poll = 0;
+    return true;
+}
+
+void LinkPort::push_out() {
+    if (idle()) return;
+    // The run up to the ring's end; what is behind it goes with the next call.
+    const std::size_t start{m_head % queue_size};
+    const std::size_t run{queue_size - start < queued() ? queue_size - start : queued()};
+    m_head += m_uart.send(m_queue + start, static_cast<unsigned>(run));
+}
+
+bool LinkPort::poll(std::uint64_t now) {
+    if (!m_present || now < m_next_poll) return false;
+    push_out();
+    std::uint8_t byte{};
+    bool received{false};
+    while (m_uart.receive(byte)) {
+        received = true;
+        if (m_decoder.push(byte)) return true; // the next call goes on behind this frame at once
+    }
+    m_next_poll = now + (idle() && !received ? idle_interval : busy_interval);
+    return false;
+}
+
+void LinkPort::drain() {
+    while (m_present && !idle()) push_out();
+}
+
+} // namespace shadowtune::devices

@@ -1,0 +1,244 @@
+// VMLAUNCH and VMRESUME of L1: checks, vmcs02 brought up to date, L2 runs. SDM Vol. 3C, chapter 27 (edition 325462-087).
+//
+// vmcs02's guest state is L2's own, unmerged, so the processor itself checks it at the entry (27.3) and what it finds
+// goes to L1 as it is. Only what vmcs02 does not carry over is checked here: controls, host state and link pointer.
+
+#include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/memory/ept01.hpp"
+#include "hypervisor/nested/capabilities.hpp"
+#include "hypervisor/nested/field_classes.hpp"
+#include "hypervisor/nested/guest.hpp"
+#include "hypervisor/nested/l2_bitmaps.hpp"
+#include "hypervisor/nested/msr_lists.hpp"
+#include "hypervisor/nested/vmx_instructions.hpp"
+#include "hypervisor/nested/vmx_result.hpp"
+#include "hypervisor/shadow/shadowing.hpp"
+
+namespace shadowtune::nested {
+
+namespace {
+
+using vmx::InstructionError;
+
+constexpr std::uint32_t reason_guest_state{vmx::exit_reason_entry_failure |
+                                           static_cast<std::uint32_t>(vmcs::ExitReason::entry_failure_guest_state)};
+constexpr std::uint32_t reason_msr_loading{vmx::exit_reason_entry_failure |
+                                           static_cast<std::uint32_t>(vmcs::ExitReason::entry_failure_msr_loading)};
+
+// What L1's own state contributes where vmcs12 does not load it.
+struct L1State {
+    std::uint64_t efer, debugctl, dr7;
+};
+
+[[nodiscard]] bool any(const vmcs::FieldSet& a, const vmcs::FieldSet& b) { return !(a & b).empty(); }
+
+[[nodiscard]] EntryContext make_context(const Vcpu& vcpu, const L1State& l1) {
+    EntryContext context{};
+    context.in_ia32e_mode = (l1.efer & cpu::efer::lma) != 0;
+    context.current_vmcs = vcpu.vmcs12.address();
+    const Vmcs12Values& values{vcpu.vmcs12.values()};
+    if (needs_vtpr(values)) {
+        constexpr std::uint64_t vtpr_offset{0x80};
+        vcpu.machine.l1.read(values.get(F::virtual_apic_address) + vtpr_offset, &context.vtpr, 1);
+        context.vtpr_known = true;
+    }
+    if (needs_link_header(values, vcpu.machine.processor)) {
+        context.link_header = vcpu.machine.l1.read32(values.get(F::vmcs_link_pointer));
+        context.link_header_known = true;
+    }
+    return context;
+}
+
+// 27.2. Checks only what changed since the last entry that passed.
+[[nodiscard]] InstructionError check(Vcpu& vcpu, const EntryContext& context) {
+    const Vmcs12& vmcs12{vcpu.vmcs12};
+    const auto& machine{vcpu.machine};
+    // The TPR threshold is compared with L1's memory, which changes without a VMWRITE.
+    const bool tpr{(vmcs12.get32(F::primary_processor_based_controls) & vmx::primary::use_tpr_shadow) != 0};
+    if ((tpr || any(vmcs12.dirty(), control_fields)) &&
+        !check_controls(vmcs12.values(), machine.offered_msrs, machine.processor, context)) {
+        return InstructionError::entry_invalid_control_fields;
+    }
+    if (any(vmcs12.dirty(), host_fields | control_fields) &&
+        !check_host_state(vmcs12.values(), machine.offered_msrs, machine.processor, context)) {
+        return InstructionError::entry_invalid_host_state_fields;
+    }
+    return InstructionError::none;
+}
+
+void write_controls(Vcpu& vcpu) {
+    auto& hw{vcpu.hardware};
+    const Vmcs12& vmcs12{vcpu.vmcs12};
+    const auto& msrs{vcpu.machine.hardware_msrs};
+    const auto& l1{vcpu.machine.l1};
+    const std::uint32_t pin12{vmcs12.get32(F::pin_based_controls)};
+    const std::uint32_t primary12{vmcs12.get32(F::primary_processor_based_controls)};
+    const std::uint32_t secondary12{secondary_controls_in_force(vmcs12.values())};
+    const std::uint32_t exit12{vmcs12.get32(F::primary_vm_exit_controls)};
+    const std::uint32_t entry12{vmcs12.get32(F::vm_entry_controls)};
+
+    hw.write(F::pin_based_controls, vmx::adjust(pin12 | vmx::pin::activate_preemption_timer, pin_capability(msrs)));
+
+    const std::uint32_t primary{(primary12 & ~vmx::primary::unconditional_io_exiting) | vmx::primary::use_io_bitmaps |
+                                vmx::primary::use_msr_bitmaps | vmx::primary::activate_secondary_controls};
+    hw.write(F::primary_processor_based_controls, vmx::adjust(primary, primary_capability(msrs)));
+
+    hw.write(F::secondary_processor_based_controls,
+             secondary12 | vmx::secondary::enable_ept | vmx::secondary::enable_vpid);
+
+    std::uint32_t exit{vmx::exit::host_address_space_size | vmx::exit::save_debug_controls | vmx::exit::save_efer |
+                       vmx::exit::load_efer};
+    constexpr std::uint32_t taken_over{vmx::exit::acknowledge_interrupt_on_exit | vmx::exit::save_pat |
+                                       vmx::exit::load_pat};
+    exit |= exit12 & taken_over;
+    if ((pin12 & vmx::pin::activate_preemption_timer) != 0) exit |= vmx::exit::save_preemption_timer_value;
+    hw.write(F::primary_vm_exit_controls, vmx::adjust(exit, exit_capability(msrs)));
+
+    const std::uint32_t entry{vmx::entry::load_debug_controls | vmx::entry::load_efer |
+                              (entry12 & (vmx::entry::ia32e_mode_guest | vmx::entry::load_pat))};
+    hw.write(F::vm_entry_controls, vmx::adjust(entry, entry_capability(msrs)));
+
+    if ((primary12 & vmx::primary::use_tpr_shadow) != 0) {
+        hw.write(F::virtual_apic_address, l1.host_address(vmcs12.get(F::virtual_apic_address)));
+    }
+    if ((secondary12 & vmx::secondary::virtualize_apic_accesses) != 0) {
+        hw.write(F::apic_access_address, l1.host_address(vmcs12.get(F::apic_access_address)));
+    }
+}
+
+} // namespace
+
+void set_l2_ept(Vcpu& vcpu) {
+    // Without EPT of its own L1 translates by shadow paging; L2's "physical" addresses are then L1's.
+    const Vmcs12& vmcs12{vcpu.vmcs12};
+    const bool has_ept{(secondary_controls_in_force(vmcs12.values()) & vmx::secondary::enable_ept) != 0};
+    const std::uint64_t eptp02{has_ept ? vcpu.ept02->pointer_for(vcpu.hardware, vmcs12.get(F::ept_pointer))
+                                       : vcpu.machine.eptp01};
+    if (eptp02 == vcpu.eptp02) return;
+    vcpu.eptp02 = eptp02;
+    vcpu.hardware.write(F::ept_pointer, eptp02);
+}
+
+namespace {
+
+// IA32_EFER after the entry: SDM Vol. 3C, 27.3.2.1.
+[[nodiscard]] std::uint64_t efer_of_l2(const Vmcs12& vmcs12, std::uint64_t l1_efer) {
+    const std::uint32_t entry12{vmcs12.get32(F::vm_entry_controls)};
+    if ((entry12 & vmx::entry::load_efer) != 0) return vmcs12.get(F::guest_ia32_efer);
+    const bool long_mode{(entry12 & vmx::entry::ia32e_mode_guest) != 0};
+    const bool paging{(vmcs12.get(F::guest_cr0) & cpu::cr0::pg) != 0};
+    std::uint64_t efer{l1_efer & ~cpu::efer::lma};
+    if (paging) efer &= ~cpu::efer::lme;
+    if (long_mode) efer |= cpu::efer::lma | cpu::efer::lme;
+    return efer;
+}
+
+void write_conditional_state(Vcpu& vcpu, const L1State& l1) {
+    auto& hw{vcpu.hardware};
+    const Vmcs12& vmcs12{vcpu.vmcs12};
+    hw.write(F::guest_ia32_efer, efer_of_l2(vmcs12, l1.efer));
+    const bool load_debug{(vmcs12.get32(F::vm_entry_controls) & vmx::entry::load_debug_controls) != 0};
+    hw.write(F::guest_ia32_debugctl, load_debug ? vmcs12.get(F::guest_ia32_debugctl) : l1.debugctl);
+    hw.write(F::guest_dr7, load_debug ? vmcs12.get(F::guest_dr7) : l1.dr7);
+}
+
+// The timer runs down whichever of the two comes first; L0's is there to look at the link.
+void arm_timer(Vcpu& vcpu) {
+    const bool l1_uses_it{(vcpu.vmcs12.get32(F::pin_based_controls) & vmx::pin::activate_preemption_timer) != 0};
+    if (l1_uses_it) vcpu.timer_left = vcpu.vmcs12.get32(F::vmx_preemption_timer_value);
+    load_l2_timer(vcpu, l1_uses_it);
+}
+
+// L1's VPIDs share one of ours: the translations of another one must not be met (SDM Vol. 3C, 29.4.3.3). Without VPID
+// both entry and exit flush.
+void switch_vpid(Vcpu& vcpu) {
+    const bool in_use{(secondary_controls_in_force(vcpu.vmcs12.values()) & vmx::secondary::enable_vpid) != 0};
+    const std::uint16_t vpid12{in_use ? static_cast<std::uint16_t>(vcpu.vmcs12.get(F::virtual_processor_identifier))
+                                      : std::uint16_t{0}};
+    if (!in_use || vpid12 != vcpu.last_vpid12) {
+        vcpu.hardware.invalidate(vmx::InvalidateVpid::single_context, vpid_l2);
+        vcpu.last_vpid12 = vpid12;
+    }
+    if (!in_use) vcpu.hardware.invalidate(vmx::InvalidateVpid::single_context, vpid_l1);
+}
+
+void update_vmcs02(Vcpu& vcpu, const L1State& l1) {
+    auto& hw{vcpu.hardware};
+    Vmcs12& vmcs12{vcpu.vmcs12};
+    if (vcpu.vmcs02_owner != vmcs12.address()) {
+        vmcs12.mark_dirty(vcpu.machine.offered_fields);
+        vcpu.vmcs02_owner = vmcs12.address();
+    }
+    const vmcs::FieldSet dirty{vmcs12.dirty()};
+    const vmcs::FieldSet direct{dirty & direct_fields};
+    direct.for_each([&](vmcs::FieldIndex field) { hw.write(vmcs::catalogue[field].encoding, vmcs12.get(field)); });
+    if (any(dirty, combined_fields)) write_controls(vcpu);
+    write_conditional_state(vcpu, l1);
+    arm_timer(vcpu);
+    set_l2_ept(vcpu);
+    set_l2_bitmaps(vcpu, any(dirty, combined_fields));
+}
+
+void finish_round_trip(Vcpu& vcpu) {
+    if (vcpu.reason == vmcs::no_round_trip) return;
+    ++vcpu.statistics.round_trips;
+    ++vcpu.statistics.round_trips_by_reason[vcpu.reason];
+}
+
+void enter(Vcpu& vcpu, bool launch) {
+    auto& hw{vcpu.hardware};
+    Vmcs12& vmcs12{vcpu.vmcs12};
+    if (!require_vmx_operation(vcpu)) return;
+    if (!vmcs12.is_current()) return vm_fail_invalid(vcpu);
+    const auto interruptibility{static_cast<std::uint32_t>(hw.read(F::guest_interruptibility_state))};
+    if ((interruptibility & vmx::interruptibility::blocking_by_mov_ss) != 0) {
+        return vm_fail(vcpu, InstructionError::entry_events_blocked_by_mov_ss);
+    }
+    if (vmcs12.launched == launch) {
+        return vm_fail(vcpu, launch ? InstructionError::vmlaunch_non_clear_vmcs
+                                    : InstructionError::vmresume_non_launched_vmcs);
+    }
+    const L1State l1{hw.read(F::guest_ia32_efer), hw.read(F::guest_ia32_debugctl), hw.read(F::guest_dr7)};
+    shadow::collect_writes_for_entry(vcpu);
+    const EntryContext context{make_context(vcpu, l1)};
+    if (const InstructionError error{check(vcpu, context)}; error != InstructionError::none) {
+        vcpu.shadow.settle(hw);
+        hw.make_current(vcpu.vmcs01.region);
+        return vm_fail(vcpu, error);
+    }
+    hw.make_current(vcpu.vmcs02.region);
+    if (vmcs12.get(F::vmcs_link_pointer) != ~std::uint64_t{0}) {
+        const auto state{check_guest_state(vmcs12.values(), vcpu.machine.offered_msrs, vcpu.machine.processor,
+                                           context)};
+        if (!state) {
+            vcpu.runs_l2 = true;
+            finish_round_trip(vcpu);
+            return deliver_exit_to_l1(
+                vcpu, {true, reason_guest_state, static_cast<std::uint64_t>(state.error().qualification)});
+        }
+    }
+    update_vmcs02(vcpu, l1);
+    switch_vpid(vcpu);
+    vmcs12.clean();
+    vcpu.runs_l2 = true;
+    finish_round_trip(vcpu);
+    if (const std::uint32_t count{vmcs12.get32(F::vm_entry_msr_load_count)}; count != 0) {
+        const std::uint32_t bad{load_msr_list(vcpu, vmcs12.get(F::vm_entry_msr_load_address), count)};
+        vmcs12.mark_dirty(detail::set_of(F::guest_ia32_efer, F::guest_ia32_debugctl));
+        if (bad != 0) deliver_exit_to_l1(vcpu, {true, reason_msr_loading, bad});
+    }
+}
+
+} // namespace
+
+void load_l2_timer(Vcpu& vcpu, bool l1_uses_it) {
+    const std::uint32_t value{l1_uses_it && vcpu.timer_left < vcpu.backstop ? vcpu.timer_left : vcpu.backstop};
+    vcpu.timer_loaded = value;
+    vcpu.hardware.write(F::vmx_preemption_timer_value, value);
+}
+
+void emulate_vmlaunch(Vcpu& vcpu) { enter(vcpu, true); }
+
+void emulate_vmresume(Vcpu& vcpu) { enter(vcpu, false); }
+
+} // namespace shadowtune::nested

@@ -1,0 +1,38 @@
+#pragma once
+
+// Whether an exit of L2 belongs to L1: the processor's own conditions for a VM exit, applied to the vmcs12.
+// SDM Vol. 3C, chapter 26 "VMX Non-Root Operation" (edition 325462-087).
+
+#include "hypervisor/nested/merge.hpp"
+#include "hypervisor/nested/vmcs12_values.hpp"
+
+#include <cstdint>
+
+namespace shadowtune::nested {
+
+// What the exit told, and the part of L2's state that some conditions look at.
+struct ExitFacts {
+    std::uint32_t exit_reason{0}; // as read; the entry-failure bit may be set
+    std::uint64_t qualification{0};
+    std::uint32_t interruption_information{0};       // reason 0
+    std::uint32_t interruption_error_code{0};        // reason 0
+    const std::uint64_t* general_registers{nullptr}; // L2's 16, in the SDM's order with RSP; never null
+    bool in_64bit_mode{false};                       // L2's: MOV to CR takes 32 bits elsewhere
+    std::uint64_t ia32_xss{0};                       // reasons 63 and 64
+    bool preemption_timer_is_l0s{false};             // reason 52: L0's own backstop expired, not L1's timer
+};
+
+// L1's bitmap pages, null where L0 cannot read them or they are not in use.
+struct L1Bitmaps {
+    const BitmapWords* msr{nullptr};
+    const BitmapWords* io_a{nullptr};
+    const BitmapWords* io_b{nullptr};
+};
+
+// True: L1 gets the exit. False: L0 handles it and L1 never hears of it; so do EPT violations and
+// misconfigurations (48, 49), which the caller decides by walking L1's tables (ept12.hpp) before it asks
+// here.
+[[nodiscard]] bool l1_wants_exit(const ExitFacts& facts, const Vmcs12Values& vmcs12,
+                                 const L1Bitmaps& bitmaps);
+
+} // namespace shadowtune::nested

@@ -1,0 +1,23 @@
+#pragma once
+
+// What vmcs02 has in common from L1's wishes and L0's: MSR and I/O bitmaps, EPT, the VMX-preemption timer.
+
+#include "hypervisor/nested/exit_routing.hpp"
+#include "hypervisor/nested/vcpu.hpp"
+
+namespace shadowtune::nested {
+
+// Points vmcs02 at bitmaps in which both L0's and L1's wishes are set. L1's own page serves where it asks for all that
+// L0 asks for; else the pages are merged, at every entry, since L1 changes its pages in memory as it likes.
+void set_l2_bitmaps(Vcpu& vcpu, bool controls_changed);
+
+// L1's pages as they are now, for the question whose an exit is.
+[[nodiscard]] L1Bitmaps l1_bitmaps(const Vcpu& vcpu);
+
+// Points vmcs02 at the tables composed for L1's EPTP; its place may have changed since the last entry.
+void set_l2_ept(Vcpu& vcpu);
+
+// Loads vmcs02's timer with the smaller of what is left of L1's and L0's own.
+void load_l2_timer(Vcpu& vcpu, bool l1_uses_it);
+
+} // namespace shadowtune::nested

@@ -1,0 +1,111 @@
+#include "hypervisor/nested/msr_lists.hpp"
+
+#include "hypervisor/cpu/fixups.hpp"
+#include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/nested/field_classes.hpp"
+#include "hypervisor/vmx/controls.hpp"
+
+namespace shadowtune::nested {
+
+namespace {
+
+struct [[gnu::packed]] MsrEntry {
+    std::uint32_t number;
+    std::uint32_t reserved;
+    std::uint64_t value;
+};
+static_assert(sizeof(MsrEntry) == 16);
+
+constexpr std::uint64_t feature_locked{1};
+constexpr std::uint32_t last_vmx_msr{vmcs::first_capability_msr + vmcs::capability_msr_count - 1};
+constexpr std::uint64_t apic_base_address{0x000F'FFFF'FFFF'F000};
+
+// MSRs whose guest value lives in the VMCS while the guest does not run.
+[[nodiscard]] bool vmcs_field_of(std::uint32_t number, F& field) {
+    switch (number) {
+    case cpu::msr::efer: field = F::guest_ia32_efer; return true;
+    case cpu::msr::sysenter_cs: field = F::guest_ia32_sysenter_cs; return true;
+    case cpu::msr::sysenter_esp: field = F::guest_ia32_sysenter_esp; return true;
+    case cpu::msr::sysenter_eip: field = F::guest_ia32_sysenter_eip; return true;
+    case cpu::msr::debugctl: field = F::guest_ia32_debugctl; return true;
+    case cpu::msr::fs_base: field = F::guest_fs_base; return true;
+    case cpu::msr::gs_base: field = F::guest_gs_base; return true;
+    default: return false;
+    }
+}
+
+// 27.4: FS.base and GS.base, and with x2APIC the APIC's, may not be in a load list.
+[[nodiscard]] bool may_load(const MsrEntry& entry) {
+    return entry.number != cpu::msr::fs_base && entry.number != cpu::msr::gs_base && entry.number >> 8 != 8 &&
+           entry.reserved == 0 && !is_l0s_msr(entry.number);
+}
+
+[[nodiscard]] MsrEntry read_entry(const Vcpu& vcpu, std::uint64_t address, std::uint32_t index) {
+    MsrEntry entry{};
+    vcpu.machine.l1.read(address + std::uint64_t{index} * sizeof(MsrEntry), &entry, sizeof(entry));
+    return entry;
+}
+
+} // namespace
+
+bool is_l0s_msr(std::uint32_t number) {
+    return number == cpu::msr::feature_control || number == cpu::msr::apic_base ||
+           (number >= vmcs::first_capability_msr && number <= last_vmx_msr);
+}
+
+bool read_l0s_msr(const Vcpu& vcpu, std::uint32_t number, std::uint64_t& value) {
+    if (number == cpu::msr::apic_base) return cpu::try_rdmsr(number, value);
+    if (number == cpu::msr::feature_control) {
+        value = vcpu.feature_control;
+        return true;
+    }
+    value = vcpu.machine.offered_msrs[number];
+    // What this processor lacks raises #GP; what it has is never 0 but for IA32_VMX_VMFUNC and its successors.
+    std::uint64_t ignored{};
+    return value != 0 || cpu::try_rdmsr(number, ignored);
+}
+
+bool write_l0s_msr(Vcpu& vcpu, std::uint32_t number, std::uint64_t value) {
+    if (number == cpu::msr::apic_base) {
+        // The APIC's registers may not be laid over L0's memory.
+        return !vcpu.machine.l0.holds(value & apic_base_address) && cpu::try_wrmsr(number, value);
+    }
+    if (number == cpu::msr::feature_control && (vcpu.feature_control & feature_locked) == 0) {
+        vcpu.feature_control = value;
+        return true;
+    }
+    return false;
+}
+
+std::uint32_t load_msr_list(Vcpu& vcpu, std::uint64_t address, std::uint32_t count) {
+    for (std::uint32_t i{0}; i < count; ++i) {
+        const MsrEntry entry{read_entry(vcpu, address, i)};
+        if (!may_load(entry)) return i + 1;
+        F field{};
+        if (vmcs_field_of(entry.number, field)) {
+            vcpu.hardware.write(field, entry.value);
+        } else if (!cpu::try_wrmsr(entry.number, entry.value)) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+std::uint32_t store_msr_list(Vcpu& vcpu, std::uint64_t address, std::uint32_t count) {
+    for (std::uint32_t i{0}; i < count; ++i) {
+        const MsrEntry entry{read_entry(vcpu, address, i)};
+        std::uint64_t value{};
+        F field{};
+        if (entry.reserved != 0 || entry.number >> 8 == 8) return i + 1;
+        if (vmcs_field_of(entry.number, field)) {
+            value = vcpu.hardware.read(field);
+        } else if (is_l0s_msr(entry.number) ? !read_l0s_msr(vcpu, entry.number, value)
+                                            : !cpu::try_rdmsr(entry.number, value)) {
+            return i + 1;
+        }
+        vcpu.machine.l1.write(address + std::uint64_t{i} * sizeof(MsrEntry) + 8, &value, sizeof(value));
+    }
+    return 0;
+}
+
+} // namespace shadowtune::nested

@@ -1,0 +1,21 @@
+#pragma once
+
+// VM-entry and VM-exit MSR areas of L1: SDM Vol. 3C, 25.7.2, 25.8.2, 27.4, 28.4, 28.6 (edition 325462-087).
+
+#include "hypervisor/nested/vcpu.hpp"
+
+namespace shadowtune::nested {
+
+// Loads `count` MSRs from L1's memory for the guest of the current VMCS. 0, or the number (from 1) of the entry that
+// may not be loaded.
+[[nodiscard]] std::uint32_t load_msr_list(Vcpu& vcpu, std::uint64_t address, std::uint32_t count);
+
+// Stores them; 0, or the number of the entry that cannot be read.
+[[nodiscard]] std::uint32_t store_msr_list(Vcpu& vcpu, std::uint64_t address, std::uint32_t count);
+
+// MSRs that L0 answers for itself, whoever asks. False: #GP for the guest.
+[[nodiscard]] bool is_l0s_msr(std::uint32_t number);
+[[nodiscard]] bool read_l0s_msr(const Vcpu& vcpu, std::uint32_t number, std::uint64_t& value);
+[[nodiscard]] bool write_l0s_msr(Vcpu& vcpu, std::uint32_t number, std::uint64_t value);
+
+} // namespace shadowtune::nested

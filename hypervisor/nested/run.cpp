@@ -1,0 +1,109 @@
+#include "hypervisor/nested/run.hpp"
+
+#include "hypervisor/cpu/descriptors.hpp"
+#include "hypervisor/cpu/panic.hpp"
+#include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/nested/exits.hpp"
+#include "hypervisor/nested/field_classes.hpp"
+#include "hypervisor/nested/guest.hpp"
+#include "hypervisor/nested/vmx_instructions.hpp"
+#include "hypervisor/nested/vmx_result.hpp"
+#include "hypervisor/shadow/shadowing.hpp"
+#include "vmcs/exit_reason.hpp"
+
+namespace shadowtune::nested {
+
+namespace {
+
+shadow::Commands* the_commands{nullptr};
+
+void write_line(const char* name, std::uint64_t value) {
+    cpu::console_write(name);
+    cpu::console_write_hex(value);
+}
+
+// An NMI that came while L0 ran goes to whoever runs next, when it can take it.
+void pass_on_nmi(Vcpu& vcpu) {
+    if (!cpu::take_pending_nmi()) return;
+    auto& hw{vcpu.hardware};
+    const auto pending{static_cast<std::uint32_t>(hw.read(F::vm_entry_interruption_information))};
+    if (vmx::interruption::is_valid(pending)) return;
+    hw.write(F::vm_entry_interruption_information,
+             vmx::interruption::make(vmx::vector::nmi, vmx::EventType::nmi));
+}
+
+} // namespace
+
+void stop_l1(Vcpu& vcpu, const char* why) {
+    auto& hw{vcpu.hardware};
+    cpu::console_write("shadowtune: L1 stopped: ");
+    cpu::console_write(why);
+    cpu::console_write(vcpu.runs_l2 ? " (in L2)" : " (in L1)");
+    write_line(" reason ", hw.read(F::exit_reason));
+    write_line(" qualification ", hw.read(F::exit_qualification));
+    write_line(" rip ", hw.read(F::guest_rip));
+    write_line(" rsp ", hw.read(F::guest_rsp));
+    write_line(" cr0 ", hw.read(F::guest_cr0));
+    write_line(" cr3 ", hw.read(F::guest_cr3));
+    write_line(" cr4 ", hw.read(F::guest_cr4));
+    write_line(" efer ", hw.read(F::guest_ia32_efer));
+    write_line(" cs ", hw.read(F::guest_cs_selector));
+    write_line(" rax ", vcpu.registers.rax());
+    write_line(" rcx ", vcpu.registers.rcx());
+    write_line(" idt-vectoring ", hw.read(F::idt_vectoring_information));
+    cpu::console_write("\n");
+    if (the_commands != nullptr) {
+        the_commands->log(link::LogLevel::error, std::string_view{"L1 stopped: "});
+        the_commands->log(link::LogLevel::error, std::string_view{why, __builtin_strlen(why)});
+        the_commands->drain();
+    }
+    cpu::end_machine();
+}
+
+extern "C" {
+
+vmx::Entry handle_exit(Vcpu& vcpu);
+vmx::Entry handle_entry_failure(Vcpu& vcpu);
+
+vmx::Entry handle_exit(Vcpu& vcpu) {
+    const std::uint64_t now{cpu::rdtsc()};
+    vcpu.exit_tsc = now;
+    ++vcpu.statistics.vm_exits;
+    const auto reason{static_cast<std::uint32_t>(vcpu.hardware.read(F::exit_reason))};
+    const bool ran_l2{vcpu.runs_l2};
+    if (ran_l2) {
+        handle_l2_exit(vcpu, reason);
+    } else {
+        handle_l1_exit(vcpu, reason);
+    }
+    the_commands->poll(vcpu, now);
+    if (!vcpu.runs_l2) shadow::move_to_newest(vcpu);
+    pass_on_nmi(vcpu);
+    // Exits of L2 that L0 kept are no part of a round trip.
+    if (vcpu.reason != vmcs::no_round_trip && !(ran_l2 && vcpu.runs_l2)) {
+        const std::uint64_t end{cpu::rdtsc()};
+        vcpu.statistics.l0_ticks += end - now;
+        if (vcpu.runs_l2) vcpu.statistics.round_trip_ticks += end - vcpu.l2_exit_tsc;
+    }
+    return current_vmcs(vcpu).launched ? vmx::Entry::resume : vmx::Entry::launch;
+}
+
+// The processor found in vmcs02 what L0's checks of vmcs12 let pass: L1 gets the processor's own error.
+vmx::Entry handle_entry_failure(Vcpu& vcpu) {
+    const std::uint64_t error{vcpu.hardware.read(F::vm_instruction_error)};
+    if (!vcpu.runs_l2) cpu::panic("entry of L1 refused; VM-instruction error", error);
+    vcpu.runs_l2 = false;
+    vcpu.shadow.settle(vcpu.hardware);
+    vcpu.hardware.make_current(vcpu.vmcs01.region);
+    vcpu.vmcs12.mark_dirty(vcpu.machine.offered_fields - vcpu.vmcs12.in_vmcs02());
+    vm_fail(vcpu, static_cast<vmx::InstructionError>(error));
+    return vmx::Entry::resume;
+}
+}
+
+void run(Vcpu& vcpu, shadow::Commands& commands) {
+    the_commands = &commands;
+    vmx::vmx_first_entry(vcpu.stack, vmx::Entry::launch);
+}
+
+} // namespace shadowtune::nested

@@ -1,0 +1,87 @@
+#pragma once
+
+// One logical processor, virtualised: the registers of whoever runs, L1's VMX state, and what was counted.
+
+#include "hypervisor/nested/ept02.hpp"
+#include "hypervisor/nested/machine.hpp"
+#include "hypervisor/nested/vmcs12.hpp"
+#include "hypervisor/shadow/counters.hpp"
+#include "hypervisor/shadow/shadow_vmcs.hpp"
+#include "hypervisor/vmx/entry.hpp"
+#include "hypervisor/vmx/hardware.hpp"
+#include "vmcs/exit_reason.hpp"
+
+#include <cstdint>
+
+namespace shadowtune::nested {
+
+// VPIDs that L0 uses: L1 itself, and L2 whatever VPID L1 gave it (SDM Vol. 3C, 29.1).
+inline constexpr std::uint16_t vpid_l1{1};
+inline constexpr std::uint16_t vpid_l2{2};
+
+struct Statistics {
+    std::uint64_t vm_exits{0};
+    std::uint64_t l2_exits_kept{0};
+    std::uint64_t round_trips{0};
+    std::uint64_t round_trip_ticks{0};
+    std::uint64_t l0_ticks{0};
+    std::uint64_t unknown_field_accesses{0};
+    std::uint64_t reloads{0};
+    std::uint64_t last_reload_ticks{0};
+    std::uint64_t round_trips_by_reason[vmcs::reason_slots]{};
+};
+
+// A VMCS of L0's and whether the processor knows it as launched.
+struct OwnVmcs {
+    std::uint64_t region{0};
+    bool launched{false};
+};
+
+struct Vcpu {
+    explicit Vcpu(Machine& m) : machine{m} {}
+
+    vmx::GeneralRegisters registers{}; // first: vmx/entry.S finds it at offset 0
+    Machine& machine;
+    vmx::ExitStack* stack{nullptr};
+    unsigned number{0};
+
+    vmx::Hardware hardware{};
+    OwnVmcs vmcs01{};
+    OwnVmcs vmcs02{};
+    std::uint64_t shadow_region{0};
+    BitmapWords* merged_msr_bitmap{nullptr};
+    BitmapWords* merged_io_bitmap_a{nullptr};
+    BitmapWords* merged_io_bitmap_b{nullptr};
+
+    // L1's view of its own processor.
+    std::uint64_t feature_control{0};
+    bool in_vmx_operation{false};
+    std::uint64_t vmxon_pointer{no_vmcs12};
+    Vmcs12 vmcs12{};
+    bool runs_l2{false};
+
+    // The vmcs12 whose state vmcs02 holds.
+    std::uint64_t vmcs02_owner{no_vmcs12};
+    std::uint64_t eptp02{0};
+    std::uint16_t last_vpid12{0};
+    std::uint32_t timer_left{0};    // L1's VMX-preemption timer while L2 runs
+    std::uint32_t timer_loaded{0};  // what vmcs02 was entered with
+    std::uint32_t backstop{0};      // L0's own timer value, in timer ticks
+    Ept02* ept02{nullptr};
+
+    shadow::ShadowVmcs shadow{};
+    shadow::Generation* in_force{nullptr};
+    shadow::AccessCounters* counters{nullptr};
+    std::uint8_t reason{vmcs::no_round_trip}; // of the L2 exit that L1 is handling
+    std::uint64_t l2_exit_tsc{0};
+    std::uint64_t exit_tsc{0};
+    Statistics statistics{};
+};
+
+// The VMCS that the next entry uses.
+[[nodiscard]] inline OwnVmcs& current_vmcs(Vcpu& vcpu) { return vcpu.runs_l2 ? vcpu.vmcs02 : vcpu.vmcs01; }
+
+// Stops this L1 for good: a line and the registers on every channel, then the end of the machine.
+[[noreturn]] void stop_l1(Vcpu& vcpu, const char* why);
+
+} // namespace shadowtune::nested

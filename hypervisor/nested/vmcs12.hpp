@@ -1,0 +1,74 @@
+#pragma once
+
+// L1's current VMCS. Its region lies in L1's memory in our own format; while it is current, L0 works on this copy, as a
+// processor would: what L1 does to the region meanwhile has no effect (SDM Vol. 3C, 25.11.1 "Software Use of Virtual-
+// Machine Control Structures", edition 325462-087), and a value that was checked cannot change before it is used.
+//
+// A value is in one of two places: here, or still in vmcs02 where the processor left it at L2's last exit. Fields that
+// L1 does not look at are never moved.
+
+#include "hypervisor/memory/l1_memory.hpp"
+#include "hypervisor/nested/vmcs12_values.hpp"
+#include "vmcs/field_set.hpp"
+
+#include <cstdint>
+
+namespace shadowtune::nested {
+
+inline constexpr std::uint64_t no_vmcs12{~std::uint64_t{0}};
+
+class Vmcs12 {
+public:
+    [[nodiscard]] std::uint64_t address() const { return m_address; }
+    [[nodiscard]] bool is_current() const { return m_address != no_vmcs12; }
+    void forget() { m_address = no_vmcs12; }
+
+    // VMPTRLD: takes the region's contents over. Every field counts as changed.
+    void load(const memory::L1Memory& memory, std::uint64_t address, const vmcs::FieldSet& offered);
+    // VMCLEAR, VMXOFF or another VMPTRLD: writes them back. Nothing may be in vmcs02 any more.
+    void store(const memory::L1Memory& memory) const;
+
+    [[nodiscard]] std::uint64_t get(vmcs::Field field) const { return m_values.get(field); }
+    [[nodiscard]] std::uint32_t get32(vmcs::Field field) const { return m_values.get32(field); }
+    [[nodiscard]] std::uint64_t get(vmcs::FieldIndex field) const { return m_values.values[field]; }
+    [[nodiscard]] const Vmcs12Values& values() const { return m_values; }
+
+    // L1 wrote: vmcs02 must follow at the next VM entry.
+    void write(vmcs::FieldIndex field, std::uint64_t value) {
+        m_values.values[field] = value;
+        m_in_vmcs02.clear(field);
+        m_dirty.set(field);
+    }
+
+    // A VM exit, or a VMX instruction, left this value: vmcs02 has it already or does not care.
+    void leave(vmcs::Field field, std::uint64_t value) {
+        m_values.set(field, value);
+        m_in_vmcs02.clear(field);
+    }
+
+    // The value was fetched from vmcs02.
+    void fetched(vmcs::FieldIndex field, std::uint64_t value) {
+        m_values.values[field] = value;
+        m_in_vmcs02.clear(field);
+    }
+
+    [[nodiscard]] const vmcs::FieldSet& in_vmcs02() const { return m_in_vmcs02; }
+    void left_in_vmcs02(const vmcs::FieldSet& fields) { m_in_vmcs02 |= fields; }
+
+    [[nodiscard]] const vmcs::FieldSet& dirty() const { return m_dirty; }
+    void mark_dirty(const vmcs::FieldSet& fields) { m_dirty |= fields; }
+    void clean() { m_dirty.reset(); }
+
+    bool launched{false}; // the VMCS's launch state (SDM Vol. 3C, 25.11.3)
+
+private:
+    std::uint64_t m_address{no_vmcs12};
+    Vmcs12Values m_values{};
+    vmcs::FieldSet m_in_vmcs02{};
+    vmcs::FieldSet m_dirty{};
+};
+
+// Sets the launch state of a region that is not current to "clear" (VMCLEAR).
+void clear_vmcs12_region(const memory::L1Memory& memory, std::uint64_t address);
+
+} // namespace shadowtune::nested

@@ -1,0 +1,39 @@
+#pragma once
+
+// L1's VMX instructions, one function for each exit. Vol. 3C, 31.3 "VMX Instructions" (edition 325462-087).
+
+#include "hypervisor/nested/vcpu.hpp"
+
+namespace shadowtune::nested {
+
+void emulate_vmxon(Vcpu& vcpu);
+void emulate_vmxoff(Vcpu& vcpu);
+void emulate_vmclear(Vcpu& vcpu);
+void emulate_vmptrld(Vcpu& vcpu);
+void emulate_vmptrst(Vcpu& vcpu);
+void emulate_vmread(Vcpu& vcpu);
+void emulate_vmwrite(Vcpu& vcpu);
+void emulate_vmlaunch(Vcpu& vcpu);
+void emulate_vmresume(Vcpu& vcpu);
+void emulate_invept(Vcpu& vcpu);
+void emulate_invvpid(Vcpu& vcpu);
+void emulate_vmcall(Vcpu& vcpu);
+
+// In VMX operation and CPL 0; false where #UD or #GP is on its way.
+[[nodiscard]] bool require_vmx_operation(Vcpu& vcpu);
+
+// L2 exited, or its entry failed after the checks of the controls: L1 gets the exit that lies in vmcs02, with the
+// changes in `exit` where L0 has to say something else.
+struct ExitOverride {
+    bool set{false};
+    std::uint32_t reason{0};
+    std::uint64_t qualification{0};
+};
+void deliver_exit_to_l1(Vcpu& vcpu, const ExitOverride& exit);
+
+// Brings a value that is still in vmcs02 into vmcs12; vmcs01 is current before and after.
+void fetch_field(Vcpu& vcpu, vmcs::FieldIndex field);
+// The same for all of `fields`, with vmcs02 current before and after.
+void fetch_fields(Vcpu& vcpu, const vmcs::FieldSet& fields);
+
+} // namespace shadowtune::nested

@@ -1,0 +1,205 @@
+#include "hypervisor/shadow/commands.hpp"
+
+#include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/version.hpp"
+
+namespace shadowtune::shadow {
+
+namespace {
+
+using link::MessageType;
+
+void copy_words(std::uint64_t (&to)[vmcs::FieldSet::words], const vmcs::FieldSet& from) {
+    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i) to[i] = from.word(i);
+}
+
+void copy_text(char* to, std::size_t capacity, std::string_view from) {
+    const std::size_t length{from.size() < capacity - 1 ? from.size() : capacity - 1};
+    __builtin_memcpy(to, from.data(), length);
+}
+
+void read_cpu_brand(char (&brand)[48]) {
+    constexpr std::uint32_t first_brand_leaf{0x8000'0002};
+    for (std::uint32_t i{0}; i < 3; ++i) {
+        const cpu::CpuidResult part{cpu::cpuid(first_brand_leaf + i)};
+        __builtin_memcpy(brand + 16 * i, &part, 16);
+    }
+}
+
+// CPUID 15H: TSC = crystal * EBX / EAX (SDM Vol. 2A); 0 where the processor does not tell.
+[[nodiscard]] std::uint32_t tsc_khz() {
+    constexpr std::uint32_t tsc_leaf{0x15};
+    if (cpu::cpuid(0).eax < tsc_leaf) return 0;
+    const cpu::CpuidResult r{cpu::cpuid(tsc_leaf)};
+    if (r.eax == 0 || r.ebx == 0 || r.ecx == 0) return 0;
+    return static_cast<std::uint32_t>(std::uint64_t{r.ecx} * r.ebx / r.eax / 1000);
+}
+
+[[nodiscard]] link::L1State l1_state(const nested::Vcpu& vcpu) {
+    if (vcpu.runs_l2) return link::L1State::running_l2;
+    return vcpu.in_vmx_operation ? link::L1State::in_vmx_operation : link::L1State::running;
+}
+
+} // namespace
+
+void Commands::greet(std::uint32_t id) {
+    link::Hello hello{};
+    hello.id = id;
+    hello.protocol_version = link::protocol_version;
+    hello.vcpus = 1;
+    hello.catalogue_version = vmcs::catalogue_version;
+    hello.boot_id = m_machine.boot_id;
+    copy_text(hello.vmm_version, sizeof(hello.vmm_version), version);
+    read_cpu_brand(hello.cpu_brand);
+    hello.cpu_signature = cpu::cpuid(1).eax;
+    hello.tsc_khz = tsc_khz();
+    hello.memory_bytes = m_machine.l1_memory_bytes;
+    for (std::size_t i{0}; i < vmcs::capability_msr_count; ++i) {
+        hello.hardware_msrs[i] = m_machine.hardware_msrs.values[i];
+        hello.offered_msrs[i] = m_machine.offered_msrs.values[i];
+    }
+    std::uint64_t words[vmcs::FieldSet::words];
+    copy_words(words, m_machine.offered_fields);
+    __builtin_memcpy(hello.offered_fields, words, sizeof(words));
+    copy_words(words, m_machine.physical_fields);
+    __builtin_memcpy(hello.physical_fields, words, sizeof(words));
+    hello.l1_kind = static_cast<std::uint8_t>(m_machine.l1_kind);
+    __builtin_memcpy(hello.l1_name, m_machine.l1_name, sizeof(hello.l1_name));
+    m_machine.link.send(MessageType::hello, hello);
+}
+
+void Commands::log(link::LogLevel level, std::string_view text) {
+    std::uint8_t payload[256];
+    payload[0] = static_cast<std::uint8_t>(level);
+    const std::size_t length{text.size() < sizeof(payload) - 1 ? text.size() : sizeof(payload) - 1};
+    __builtin_memcpy(payload + 1, text.data(), length);
+    m_machine.link.send(MessageType::log, {payload, length + 1});
+}
+
+void Commands::freeze(nested::Vcpu& vcpu, std::uint32_t id) {
+    const auto& s{vcpu.statistics};
+    const auto& executed{vcpu.hardware.counts()};
+    const auto cells{vcpu.counters->cells()};
+    __builtin_memcpy(m_records, cells.data(), cells.size_bytes());
+    m_record_count = cells.size();
+    m_head = {};
+    m_head.id = id;
+    m_head.vcpu = static_cast<std::uint16_t>(vcpu.number);
+    m_head.parts = static_cast<std::uint16_t>((m_record_count + link::records_per_part - 1) / link::records_per_part);
+    m_head.tsc = cpu::rdtsc();
+    m_head.mode = static_cast<std::uint8_t>(vcpu.in_force->mode);
+    m_head.generation = vcpu.in_force->number;
+    m_head.round_trips = s.round_trips;
+    m_head.round_trip_ticks = s.round_trip_ticks;
+    m_head.l0_ticks = s.l0_ticks;
+    m_head.vm_exits = s.vm_exits;
+    m_head.l2_exits_kept = s.l2_exits_kept;
+    m_head.unknown_field_accesses = s.unknown_field_accesses + vcpu.counters->lost();
+    m_head.sync_reads = vcpu.shadow.sync_reads();
+    m_head.sync_writes = vcpu.shadow.sync_writes();
+    m_head.vmread_executed = executed.vmread;
+    m_head.vmwrite_executed = executed.vmwrite;
+    m_head.vmptrld_executed = executed.vmptrld;
+    m_head.vmclear_executed = executed.vmclear;
+    m_head.reloads = s.reloads;
+    m_head.last_reload_ticks = s.last_reload_ticks;
+    __builtin_memcpy(m_head.round_trips_by_reason, s.round_trips_by_reason, sizeof(s.round_trips_by_reason));
+    m_sending = true;
+    m_head_sent = false;
+    m_next_part = 0;
+}
+
+void Commands::send_next_part() {
+    if (!m_machine.link.has_room()) return;
+    if (!m_head_sent) {
+        m_head_sent = m_machine.link.send(MessageType::snapshot_head, m_head);
+        m_sending = m_head.parts != 0;
+        return;
+    }
+    const std::size_t first{m_next_part * link::records_per_part};
+    const std::size_t left{m_record_count - first};
+    const std::size_t count{left < link::records_per_part ? left : link::records_per_part};
+    std::uint8_t payload[link::max_payload];
+    const link::SnapshotPart part{m_head.id, m_head.vcpu, m_next_part, static_cast<std::uint16_t>(count)};
+    __builtin_memcpy(payload, &part, sizeof(part));
+    __builtin_memcpy(payload + sizeof(part), m_records + first, count * sizeof(link::CounterRecord));
+    m_machine.link.send(MessageType::snapshot_part, {payload, sizeof(part) + count * sizeof(link::CounterRecord)});
+    ++m_next_part;
+    m_sending = m_next_part < m_head.parts;
+}
+
+void Commands::send_status(nested::Vcpu& vcpu, std::uint32_t id) {
+    link::Status status{};
+    status.id = id;
+    status.vcpu = static_cast<std::uint16_t>(vcpu.number);
+    status.mode = static_cast<std::uint8_t>(vcpu.in_force->mode);
+    status.l1_state = static_cast<std::uint8_t>(l1_state(vcpu));
+    status.generation = vcpu.in_force->number;
+    status.newest_generation = m_machine.generations.newest().number;
+    status.tsc = cpu::rdtsc();
+    status.round_trips = vcpu.statistics.round_trips;
+    status.last_reload_ticks = vcpu.statistics.last_reload_ticks;
+    __builtin_memcpy(status.profile_name, vcpu.in_force->name, sizeof(status.profile_name));
+    m_machine.link.send(MessageType::status, status);
+}
+
+void Commands::acknowledge(MessageType command, std::uint32_t id, const Result<std::uint32_t, Refusal>& result) {
+    link::Acknowledge answer{};
+    answer.id = id;
+    answer.command = static_cast<std::uint8_t>(command);
+    answer.generation = result ? result.value() : m_machine.generations.newest().number;
+    if (!result) {
+        answer.status = static_cast<std::uint8_t>(result.error().status);
+        answer.detail = static_cast<std::uint8_t>(result.error().profile.rule);
+        answer.field = result.error().profile.field;
+    }
+    // "Busy" is to be tried again, so it is not remembered.
+    if (result || result.error().status != link::CommandStatus::busy) {
+        m_answers[m_answer_count++ % remembered] = answer;
+    }
+    m_machine.link.send(MessageType::acknowledge, answer);
+}
+
+void Commands::execute(nested::Vcpu& vcpu, const link::Frame& frame) {
+    link::Command command{};
+    if (!link::read_record(frame.payload, command)) return;
+    const std::size_t known{m_answer_count < remembered ? m_answer_count : remembered};
+    for (std::size_t i{0}; i < known; ++i) {
+        const link::Acknowledge& answer{m_answers[i]};
+        if (answer.id == command.id && answer.command == static_cast<std::uint8_t>(frame.type)) {
+            m_machine.link.send(MessageType::acknowledge, answer);
+            return;
+        }
+    }
+    switch (frame.type) {
+    case MessageType::hello_request: return greet(command.id);
+    case MessageType::status_request: return send_status(vcpu, command.id);
+    case MessageType::snapshot_request:
+        if (m_sending && m_head.id == command.id) return; // asked again while the answer is under way
+        return freeze(vcpu, command.id);
+    case MessageType::load_profile: {
+        link::LoadProfile load{};
+        if (frame.payload.size() != sizeof(load) || !link::read_record(frame.payload, load)) {
+            return acknowledge(frame.type, command.id, Failure{Refusal{link::CommandStatus::malformed, {}}});
+        }
+        return acknowledge(frame.type, command.id, m_machine.generations.load(load.image));
+    }
+    case MessageType::set_mode: {
+        link::SetMode set{};
+        if (frame.payload.size() != sizeof(set) || !link::read_record(frame.payload, set)) {
+            return acknowledge(frame.type, command.id, Failure{Refusal{link::CommandStatus::malformed, {}}});
+        }
+        return acknowledge(frame.type, command.id, m_machine.generations.set_mode(static_cast<link::Mode>(set.mode)));
+    }
+    default:
+        return acknowledge(frame.type, command.id, Failure{Refusal{link::CommandStatus::unknown_command, {}}});
+    }
+}
+
+void Commands::poll(nested::Vcpu& vcpu, std::uint64_t now) {
+    // A whole frame is handled before the next byte is taken: the queue of answers stays short.
+    if (m_machine.link.poll(now)) execute(vcpu, m_machine.link.frame());
+    if (m_sending) send_next_part();
+}
+
+} // namespace shadowtune::shadow

@@ -1,0 +1,53 @@
+#pragma once
+
+// Who accessed which field how often, while which L2 exit was being handled. Each trapped access is counted by exactly
+// one call of count(). Cells are given out on first touch, so that a snapshot costs what was touched, not what exists.
+
+#include "link/messages.hpp"
+#include "vmcs/catalogue.hpp"
+#include "vmcs/exit_reason.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace shadowtune::shadow {
+
+class AccessCounters {
+public:
+    // Cells of one vCPU. Far more than any L1 was seen to touch (a few hundred); full, further combinations are lost
+    // but counted as lost.
+    static constexpr std::size_t capacity{8192};
+
+    void count(vmcs::FieldIndex field, bool high_half, link::Access access, std::uint8_t reason) {
+        std::uint16_t& slot{m_slots[key(field, high_half, access, reason)]};
+        if (slot == 0) {
+            if (m_used == capacity) {
+                ++m_lost;
+                return;
+            }
+            const auto encoding{static_cast<vmcs::Encoding>(vmcs::catalogue[field].encoding | (high_half ? 1U : 0U))};
+            m_cells[m_used] = {encoding, static_cast<std::uint8_t>(access), reason, 0};
+            slot = static_cast<std::uint16_t>(++m_used);
+        }
+        ++m_cells[slot - 1U].count;
+    }
+
+    // In order of first touch; the place of a cell never changes.
+    [[nodiscard]] std::span<const link::CounterRecord> cells() const { return {m_cells, m_used}; }
+    [[nodiscard]] std::uint64_t lost() const { return m_lost; }
+
+private:
+    [[nodiscard]] static constexpr std::size_t key(vmcs::FieldIndex field, bool high_half, link::Access access,
+                                                   std::uint8_t reason) {
+        const std::size_t side{(high_half ? 2U : 0U) | static_cast<std::size_t>(access)};
+        return (std::size_t{field} * 4 + side) * vmcs::reason_slots + reason;
+    }
+
+    std::uint16_t m_slots[vmcs::field_count * 4 * vmcs::reason_slots]{};
+    link::CounterRecord m_cells[capacity]{};
+    std::size_t m_used{0};
+    std::uint64_t m_lost{0};
+};
+
+} // namespace shadowtune::shadow

@@ -1,0 +1,82 @@
+#include "hypervisor/shadow/generations.hpp"
+
+#include "hypervisor/memory/l0_memory.hpp"
+
+namespace shadowtune::shadow {
+
+namespace {
+
+void write_page(std::uint64_t address, const vmcs::FieldSet& shadowed) {
+    memory::at_physical<vmcs::BitmapPage>(address)->assign(shadowed);
+}
+
+} // namespace
+
+void Generations::start(std::uint64_t pages, const vmcs::ProfileTarget& target) {
+    m_target = target;
+    for (Generation& slot : m_slots) {
+        slot.read_bitmap = pages;
+        slot.write_bitmap = pages + memory::page_size;
+        pages += 2 * memory::page_size;
+    }
+    m_last_number = m_slots[0].number = 1;
+    write_page(m_slots[0].read_bitmap, {});
+    write_page(m_slots[0].write_bitmap, {});
+}
+
+Generation* Generations::free_slot() {
+    for (std::size_t i{0}; i < slots; ++i) {
+        if (i != m_newest && m_slots[i].users == 0) return &m_slots[i];
+    }
+    return nullptr;
+}
+
+Result<std::uint32_t, Refusal> Generations::publish(link::Mode mode) {
+    Generation* const slot{free_slot()};
+    if (slot == nullptr) return Failure{Refusal{link::CommandStatus::busy, {}}};
+    slot->number = ++m_last_number;
+    slot->mode = mode;
+    slot->sets = mode == link::Mode::tuned ? m_profile : vmcs::ShadowSets{};
+    write_page(slot->read_bitmap, slot->sets.read);
+    write_page(slot->write_bitmap, slot->sets.write);
+    __builtin_memset(slot->name, 0, sizeof(slot->name));
+    if (mode == link::Mode::tuned) __builtin_memcpy(slot->name, m_name, sizeof(m_name));
+    m_newest = static_cast<std::size_t>(slot - m_slots);
+    return slot->number;
+}
+
+Result<std::uint32_t, Refusal> Generations::load(const link::ProfileImage& image) {
+    if (image.magic != link::profile_magic) return Failure{Refusal{link::CommandStatus::malformed, {}}};
+    if (image.catalogue_version != vmcs::catalogue_version) {
+        return Failure{Refusal{link::CommandStatus::other_catalogue, {}}};
+    }
+    vmcs::ShadowSets sets{};
+    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i) {
+        sets.read.set_word(i, image.read[i]);
+        sets.write.set_word(i, image.write[i]);
+        // Bits behind the catalogue's end would be dropped in silence: a profile for other fields than ours.
+        if (sets.read.word(i) != image.read[i] || sets.write.word(i) != image.write[i]) {
+            return Failure{Refusal{link::CommandStatus::malformed, {}}};
+        }
+    }
+    if (const auto checked{vmcs::validate(sets, m_target)}; !checked) {
+        return Failure{Refusal{link::CommandStatus::profile_rejected, checked.error()}};
+    }
+    if (free_slot() == nullptr) return Failure{Refusal{link::CommandStatus::busy, {}}};
+    m_profile = sets;
+    m_has_profile = true;
+    __builtin_memcpy(m_name, image.name, sizeof(m_name));
+    m_name[sizeof(m_name) - 1] = '\0';
+    return publish(link::Mode::tuned);
+}
+
+Result<std::uint32_t, Refusal> Generations::set_mode(link::Mode mode) {
+    if (mode != link::Mode::trap && mode != link::Mode::tuned) {
+        return Failure{Refusal{link::CommandStatus::malformed, {}}};
+    }
+    if (mode == newest().mode) return newest().number;
+    if (mode == link::Mode::tuned && !m_has_profile) return Failure{Refusal{link::CommandStatus::no_profile, {}}};
+    return publish(mode);
+}
+
+} // namespace shadowtune::shadow

@@ -1,0 +1,99 @@
+#include "hypervisor/shadow/shadowing.hpp"
+
+#include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/nested/vmx_instructions.hpp"
+#include "hypervisor/vmx/controls.hpp"
+
+namespace shadowtune::shadow {
+
+namespace {
+
+using nested::F;
+
+constexpr std::uint64_t no_link{~std::uint64_t{0}};
+
+void set_vmcs_shadowing(nested::Vcpu& vcpu, bool on) {
+    auto& hw{vcpu.hardware};
+    const std::uint64_t controls{hw.read(F::secondary_processor_based_controls)};
+    const std::uint64_t bit{vmx::secondary::vmcs_shadowing};
+    hw.write(F::secondary_processor_based_controls, on ? controls | bit : controls & ~bit);
+    hw.write(F::vmcs_link_pointer, on ? vcpu.shadow.region() : no_link);
+}
+
+// Values of R that are still in vmcs02 must be in vmcs12 before they can go to the shadow.
+void fetch_reads(nested::Vcpu& vcpu) {
+    const vmcs::FieldSet missing{vcpu.in_force->sets.read & vcpu.vmcs12.in_vmcs02()};
+    if (missing.empty()) return;
+    vcpu.hardware.make_current(vcpu.vmcs02.region);
+    nested::fetch_fields(vcpu, missing);
+}
+
+} // namespace
+
+void begin(nested::Vcpu& vcpu) {
+    const auto basic{vcpu.machine.hardware_msrs[vmx::msr::vmx_basic]};
+    vcpu.shadow.create(vcpu.hardware, vcpu.shadow_region,
+                       static_cast<std::uint32_t>(basic & vmx::basic::revision_mask));
+    vcpu.hardware.make_current(vcpu.vmcs01.region);
+}
+
+void end(nested::Vcpu& vcpu) {
+    unlink(vcpu);
+    vcpu.shadow.destroy(vcpu.hardware);
+    vcpu.hardware.make_current(vcpu.vmcs01.region);
+}
+
+void link(nested::Vcpu& vcpu) {
+    vcpu.shadow.fill(vcpu.hardware, vcpu.in_force->sets.read, vcpu.vmcs12);
+    vcpu.hardware.make_current(vcpu.vmcs01.region);
+    set_vmcs_shadowing(vcpu, true);
+}
+
+void unlink(nested::Vcpu& vcpu) {
+    vcpu.shadow.settle(vcpu.hardware);
+    vcpu.hardware.make_current(vcpu.vmcs01.region);
+    set_vmcs_shadowing(vcpu, false);
+}
+
+void collect_writes(nested::Vcpu& vcpu) {
+    collect_writes_for_entry(vcpu);
+    vcpu.shadow.settle(vcpu.hardware);
+    vcpu.hardware.make_current(vcpu.vmcs01.region);
+}
+
+void collect_writes_for_entry(nested::Vcpu& vcpu) {
+    if (vcpu.vmcs12.is_current()) vcpu.shadow.collect(vcpu.hardware, vcpu.in_force->sets.write, vcpu.vmcs12);
+}
+
+void deliver_reads(nested::Vcpu& vcpu) {
+    fetch_reads(vcpu);
+    vcpu.shadow.fill(vcpu.hardware, vcpu.in_force->sets.read, vcpu.vmcs12);
+}
+
+void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field) {
+    if (!vcpu.in_force->sets.read.test(field)) return;
+    vmcs::FieldSet one{};
+    one.set(field);
+    vcpu.shadow.fill(vcpu.hardware, one, vcpu.vmcs12);
+    vcpu.hardware.make_current(vcpu.vmcs01.region);
+}
+
+void move_to_newest(nested::Vcpu& vcpu) {
+    Generation& newest{vcpu.machine.generations.newest()};
+    if (vcpu.in_force == &newest) return;
+    const std::uint64_t start{cpu::rdtsc()};
+    auto& hw{vcpu.hardware};
+    // Under the old sets: what L1 wrote to the shadow would be lost once its fields trap again.
+    collect_writes(vcpu);
+    if (vcpu.in_force != nullptr) --vcpu.in_force->users;
+    vcpu.in_force = &newest;
+    ++newest.users;
+    hw.write(F::vmread_bitmap, newest.read_bitmap);
+    hw.write(F::vmwrite_bitmap, newest.write_bitmap);
+    if (vcpu.vmcs12.is_current()) deliver_reads(vcpu);
+    hw.make_current(vcpu.vmcs01.region);
+    ++vcpu.statistics.reloads;
+    vcpu.statistics.last_reload_ticks = cpu::rdtsc() - start;
+}
+
+} // namespace shadowtune::shadow

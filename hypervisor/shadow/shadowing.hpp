@@ -1,0 +1,33 @@
+#pragma once
+
+// Shadowing on one vCPU: which bitmaps are in force, the life of the shadow VMCS, and the copying between it and vmcs12.
+// Every function leaves vmcs01 current unless it says otherwise.
+
+#include "hypervisor/nested/vcpu.hpp"
+
+namespace shadowtune::shadow {
+
+// VMXON and VMXOFF.
+void begin(nested::Vcpu& vcpu);
+void end(nested::Vcpu& vcpu);
+
+// A vmcs12 became current: from now on L1's VMREADs and VMWRITEs consult the bitmaps.
+void link(nested::Vcpu& vcpu);
+// No vmcs12 is current: they all exit, so that L1 gets VMfailInvalid from L0.
+void unlink(nested::Vcpu& vcpu);
+
+// What L1 wrote without exit, shadow to vmcs12. Before L0 looks at vmcs12.
+void collect_writes(nested::Vcpu& vcpu);
+// The same on the way into L2: may leave the shadow VMCS current and active; deliver_reads() follows at L2's exit.
+void collect_writes_for_entry(nested::Vcpu& vcpu);
+
+// What L1 may read without exit, vmcs12 to shadow. On the way from L2 to L1; leaves no particular VMCS current.
+void deliver_reads(nested::Vcpu& vcpu);
+
+// L0 changed one field of vmcs12 while L1 runs: the shadow follows where L1 may read it there.
+void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field);
+
+// The safe point: moves this vCPU to the newest bitmaps, if it is not there yet. vmcs01 must be current.
+void move_to_newest(nested::Vcpu& vcpu);
+
+} // namespace shadowtune::shadow

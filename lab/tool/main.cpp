@@ -1,0 +1,8 @@
+#include "cli/lab_run.hpp"
+int main(int argc, char** argv) {
+    CLI::App app{"lab test tool"};
+    int exit_code = 0;
+    shadowtune::cli::add_lab_verbs(app, exit_code);
+    CLI11_PARSE(app, argc, argv);
+    return exit_code;
+}

@@ -1,0 +1,181 @@
+// l2-workload: runs L2 guests that do exactly one kind of exit in a loop, on /dev/kvm, inside L1.
+#include "lab/workload/guest_vm.hpp"
+
+#include <charconv>
+#include <cstdarg>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unistd.h>
+
+extern "C" {
+// Loops of guest.S.
+extern const std::byte guest_cpuid[];
+extern const std::byte guest_out[];
+extern const std::byte guest_hlt[];
+extern const std::byte guest_hlt_irq[];
+extern const std::byte guest_ept[];
+extern const std::byte guest_msr[];
+extern const std::byte guest_interrupt[];
+extern const std::byte guest_vmcall[];
+extern const std::byte guest_steady[];
+extern const std::byte guest_mix[];
+}
+
+namespace {
+
+using shadowtune::workload::GuestVm;
+using shadowtune::workload::Irqchip;
+using shadowtune::workload::KvmError;
+
+enum ExitStatus { status_ok = 0, status_usage = 2, status_kvm = 3 };
+
+struct Loop {
+    std::string_view name;
+    const std::byte* entry;
+    Irqchip irqchip;
+    std::uint32_t exits_per_lap;
+    std::string_view meaning;
+};
+
+constexpr std::uint32_t max_exits = 1'000'000'000;
+
+const Loop loops[] = {
+    {"cpuid", guest_cpuid, Irqchip::none, 1, "CPUID, handled in L1's kernel"},
+    {"out", guest_out, Irqchip::none, 1, "OUT, goes to L1's user space"},
+    {"hlt", guest_hlt, Irqchip::none, 1, "HLT, goes to L1's user space"},
+    {"hlt-irq", guest_hlt_irq, Irqchip::in_kernel, 1, "HLT, waits in L1's kernel for an interrupt from its PIC"},
+    {"ept", guest_ept, Irqchip::none, 1, "EPT violation by touching a fresh page"},
+    {"msr", guest_msr, Irqchip::none, 1, "WRMSR and RDMSR in turn"},
+    {"interrupt", guest_interrupt, Irqchip::none, 1, "OUT, answered with an injected interrupt"},
+    {"vmcall", guest_vmcall, Irqchip::none, 1, "VMCALL"},
+    {"steady", guest_steady, Irqchip::none, 20, "a steady guest's proportions of the above"},
+    {"mix", guest_mix, Irqchip::none, 8, "the above except hlt-irq, alike often"},
+};
+
+// One write per line: the console is a serial line, and its reader waits for whole lines.
+[[gnu::format(printf, 1, 2)]] void print(const char* format, ...) {
+    char line[256];
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = std::vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    std::string_view rest{line, static_cast<std::size_t>(length)};
+    while (!rest.empty()) {
+        const auto written = ::write(STDOUT_FILENO, rest.data(), rest.size());
+        if (written <= 0) return;
+        rest.remove_prefix(static_cast<std::size_t>(written));
+    }
+}
+
+[[nodiscard]] const Loop* find_loop(std::string_view name) {
+    for (const auto& loop : loops) {
+        if (loop.name == name) return &loop;
+    }
+    return nullptr;
+}
+
+class Runner {
+public:
+    // Prints the two lines of one loop. False, with a line that says why, where it cannot run.
+    [[nodiscard]] bool run(const Loop& loop, std::uint32_t exits) {
+        try {
+            const auto laps = (exits + loop.exits_per_lap - 1) / loop.exits_per_lap;
+            const auto done = laps * loop.exits_per_lap;
+            const auto result = vm(loop.irqchip).run(loop.entry, laps);
+            const auto* name = loop.name.data();
+            print("%s exits=%u result=%08x%08x%08x\n", name, done, result.guest_checksum, result.user_checksum,
+                  result.interrupts);
+            print("%s ticks-per-exit=%llu\n", name, static_cast<unsigned long long>(result.ticks / done));
+            return true;
+        } catch (const KvmError& error) {
+            print("l2-workload: %s: %s\n", loop.name.data(), error.what());
+            return false;
+        }
+    }
+
+private:
+    [[nodiscard]] GuestVm& vm(Irqchip irqchip) {
+        auto& slot = irqchip == Irqchip::none ? plain_ : with_irqchip_;
+        if (!slot) slot = std::make_unique<GuestVm>(irqchip);
+        return *slot;
+    }
+
+    std::unique_ptr<GuestVm> plain_;
+    std::unique_ptr<GuestVm> with_irqchip_;
+};
+
+[[nodiscard]] std::optional<std::uint32_t> parse_exits(std::string_view text) {
+    std::uint32_t exits = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), exits);
+    if (error != std::errc{} || end != text.data() + text.size() || exits == 0 || exits > max_exits) return std::nullopt;
+    return exits;
+}
+
+// NAME and COUNT as words; false where one of them is wrong.
+[[nodiscard]] bool run_words(Runner& runner, std::string_view name, std::string_view count, bool& usage_error) {
+    const auto* loop = find_loop(name);
+    const auto exits = parse_exits(count);
+    usage_error = loop == nullptr || !exits;
+    if (usage_error) {
+        print("l2-workload: '%.*s %.*s' is not understood: give NAME COUNT (see l2-workload --help)\n",
+              static_cast<int>(name.size()), name.data(), static_cast<int>(count.size()), count.data());
+        return false;
+    }
+    return runner.run(*loop, *exits);
+}
+
+// Reads one line without its end; false at the end of the input. A carriage return ends a line too.
+[[nodiscard]] bool read_line(std::string& line) {
+    line.clear();
+    char c = 0;
+    while (::read(STDIN_FILENO, &c, 1) == 1) {
+        if (c == '\n' || c == '\r') return true;
+        if (line.size() < 128) line += c;
+    }
+    return false;
+}
+
+[[nodiscard]] int serve() {
+    Runner runner;
+    for (std::string line; read_line(line);) {
+        if (line.empty()) continue;
+        if (line == "quit") break;
+        const auto space = line.find(' ');
+        const auto name = line.substr(0, space);
+        bool usage_error = false;
+        const bool good = run_words(runner, name, space == std::string::npos ? "" : line.substr(space + 1), usage_error);
+        // Always answered, so that a script never waits for ever.
+        print("%s %s\n", good ? "done" : "failed", name.c_str());
+    }
+    return status_ok;
+}
+
+void help() {
+    print("Usage: l2-workload NAME COUNT [NAME COUNT]...\n       l2-workload --serve   (reads 'NAME COUNT' lines; 'quit' ends)\n");
+    for (const auto& loop : loops) print("  %-10s %s\n", loop.name.data(), loop.meaning.data());
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    const std::span<char*> words{argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0)};
+    if (words.size() == 1 && std::string_view{words[0]} == "--serve") return serve();
+    if (words.size() == 1 && std::string_view{words[0]} == "--help") {
+        help();
+        return status_ok;
+    }
+    if (words.empty() || words.size() % 2 != 0) {
+        help();
+        return status_usage;
+    }
+    Runner runner;
+    for (std::size_t i = 0; i < words.size(); i += 2) {
+        bool usage_error = false;
+        if (!run_words(runner, words[i], words[i + 1], usage_error)) return usage_error ? status_usage : status_kvm;
+    }
+    return status_ok;
+}

@@ -1,0 +1,91 @@
+#include "profiler/convert.hpp"
+
+namespace shadowtune::profiler {
+
+namespace {
+
+[[nodiscard]] std::string_view text(link::L1Kind kind) {
+    switch (kind) {
+    case link::L1Kind::linux_bzimage: return "linux";
+    case link::L1Kind::multiboot1: return "multiboot1";
+    case link::L1Kind::multiboot2: return "multiboot2";
+    case link::L1Kind::unknown: break;
+    }
+    return "unknown";
+}
+
+[[nodiscard]] db::VcpuSnapshot vcpu_of(const link::VcpuSnapshot& vcpu) {
+    const link::SnapshotHead& head{vcpu.head};
+    db::VcpuSnapshot out;
+    out.vcpu = head.vcpu;
+    out.tsc = head.tsc;
+    out.mode = static_cast<db::Mode>(head.mode); // the link has refused any other number
+    out.generation = head.generation;
+    out.last_reload_ticks = head.last_reload_ticks;
+    out.counters.round_trips = head.round_trips;
+    out.counters.round_trip_ticks = head.round_trip_ticks;
+    out.counters.l0_ticks = head.l0_ticks;
+    out.counters.vm_exits = head.vm_exits;
+    out.counters.l2_exits_kept = head.l2_exits_kept;
+    out.counters.unknown_field_accesses = head.unknown_field_accesses;
+    out.counters.sync_reads = head.sync_reads;
+    out.counters.sync_writes = head.sync_writes;
+    out.counters.vmread_executed = head.vmread_executed;
+    out.counters.vmwrite_executed = head.vmwrite_executed;
+    out.counters.vmptrld_executed = head.vmptrld_executed;
+    out.counters.vmclear_executed = head.vmclear_executed;
+    out.counters.reloads = head.reloads;
+    for (std::size_t reason{0}; reason < vmcs::reason_slots; ++reason) {
+        out.round_trips_by_reason[reason] = head.round_trips_by_reason[reason];
+    }
+    out.accesses.reserve(vcpu.counters.size());
+    for (const link::Counter& counter : vcpu.counters) {
+        if (counter.count == 0) continue;
+        out.accesses.push_back(
+            {counter.encoding, static_cast<db::Access>(counter.access), counter.reason, counter.count});
+    }
+    return out;
+}
+
+} // namespace
+
+db::Machine machine_of(const link::HelloInfo& hello) {
+    db::Machine machine;
+    machine.boot_id = hello.boot_id;
+    machine.cpu_brand = hello.cpu_brand;
+    machine.cpu_signature = hello.cpu_signature;
+    machine.tsc_khz = hello.tsc_khz;
+    machine.memory_bytes = hello.memory_bytes;
+    machine.vcpus = hello.vcpus;
+    machine.vmm_version = hello.vmm_version;
+    machine.catalogue_version = hello.catalogue_version;
+    machine.hardware_msrs = hello.hardware_msrs;
+    machine.offered_msrs = hello.offered_msrs;
+    machine.offered_fields = hello.offered_fields;
+    machine.physical_fields = hello.physical_fields;
+    return machine;
+}
+
+db::Labels labels_of(const link::HelloInfo& hello, db::Labels labels) {
+    labels.l1_kind = text(hello.l1_kind);
+    labels.l1_name = hello.l1_name;
+    return labels;
+}
+
+db::Snapshot snapshot_of(const link::Snapshot& snapshot, const link::SessionStatistics& statistics) {
+    db::Snapshot out;
+    out.at_ms = milliseconds_since_1970(snapshot.received);
+    out.link.frames_dropped = statistics.frames_dropped;
+    out.link.frames_missed = statistics.frames_missed;
+    out.link.reconnects = statistics.reconnects;
+    out.link.snapshots_lost = statistics.snapshots_lost + statistics.snapshots_refused;
+    for (const link::VcpuSnapshot& vcpu : snapshot.vcpus)
+        out.vcpus.push_back(vcpu_of(vcpu));
+    return out;
+}
+
+std::int64_t milliseconds_since_1970(std::chrono::system_clock::time_point time) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+
+} // namespace shadowtune::profiler

@@ -1,0 +1,106 @@
+#include "tests/db/sample_recording.hpp"
+#include "tuner/optimizer.hpp"
+#include "tuner/prediction.hpp"
+#include "tuner/static_lists.hpp"
+
+#include <gtest/gtest.h>
+
+namespace shadowtune {
+namespace {
+
+using vmcs::Field;
+
+[[nodiscard]] vmcs::FieldSet everything() {
+    vmcs::FieldSet all{};
+    for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i)
+        all.set(i);
+    return all;
+}
+
+TEST(StaticLists, KvmList) {
+    const auto all{tuner::kvm_static_list(everything())};
+    EXPECT_EQ(all.read.count(), 35U);
+    EXPECT_EQ(all.write.count(), 24U);
+    EXPECT_EQ(all.synced(), 59U);
+    // On a processor without PML and APIC virtualization KVM drops both fields: 33 + 22, as measured in the
+    // lab.
+    vmcs::FieldSet offered{everything()};
+    offered.clear(Field::pml_index);
+    offered.clear(Field::guest_interrupt_status);
+    EXPECT_EQ(tuner::kvm_static_list(offered).synced(), 55U);
+}
+
+TEST(StaticLists, FullLeavesReadOnlyDataUnwritten) {
+    const auto full{tuner::full_shadow(everything())};
+    EXPECT_EQ(full.read.count(), vmcs::field_count);
+    EXPECT_EQ(full.write.count(), vmcs::field_count - 17);
+}
+
+class Prediction : public ::testing::Test {
+protected:
+    void SetUp() override {
+        test::write_sample(m_folder / "a.db");
+        auto database{db::Database::open(m_folder / "a.db", db::OpenMode::read)};
+        ASSERT_TRUE(database.ok());
+        auto reader{db::RecordingReader::open(database.value())};
+        ASSERT_TRUE(reader.ok());
+        m_machine = reader.value().machine();
+        m_recent = tuner::workload_of(reader.value().totals({1, 3}).value());
+        m_all = tuner::workload_of(reader.value().totals({0, 3}).value());
+    }
+    test::TemporaryFolder m_folder;
+    db::Machine m_machine;
+    tuner::Workload m_recent;
+    tuner::Workload m_all;
+};
+
+TEST_F(Prediction, ReadsTheRecording) {
+    const auto& rsp{m_recent.fields[vmcs::index_of(Field::host_rsp)]};
+    EXPECT_EQ(m_recent.round_trips, 1000U);
+    EXPECT_EQ(rsp.writes, 600U);
+    EXPECT_EQ(rsp.writes_in_round_trips, 600U);
+    const auto& cr3{m_all.fields[vmcs::index_of(Field::host_cr3)]};
+    EXPECT_EQ(cr3.writes, 10U);
+    EXPECT_EQ(cr3.writes_in_round_trips, 0U);
+}
+
+TEST_F(Prediction, FourKindsOfShadowing) {
+    const auto sets{tuner::optimize(m_recent, tuner::published_costs, m_machine.profile_target())};
+    EXPECT_EQ(sets, test::tuned_profile());
+    const auto effect{
+        tuner::compare(sets, m_recent, tuner::published_costs, m_machine.profile_target().offered)};
+    EXPECT_DOUBLE_EQ(effect.none.trapped_reads, 3.7);
+    EXPECT_DOUBLE_EQ(effect.none.trapped_writes, 1.7);
+    EXPECT_DOUBLE_EQ(effect.none.synced, 0.0);
+    EXPECT_DOUBLE_EQ(effect.none.cost, 3.7 * 1000 + 1.7 * 1748);
+    EXPECT_DOUBLE_EQ(effect.full.trapped(), 0.0);
+    // Not in KVM's list: HOST_RSP writes, the EPT pointer.
+    EXPECT_DOUBLE_EQ(effect.kvm_list.trapped_reads, 0.1);
+    EXPECT_DOUBLE_EQ(effect.kvm_list.trapped_writes, 0.7);
+    // Forbidden: the EPT pointer's writes.
+    EXPECT_DOUBLE_EQ(effect.tuned.trapped_reads, 0.0);
+    EXPECT_DOUBLE_EQ(effect.tuned.trapped_writes, 0.1);
+    EXPECT_DOUBLE_EQ(effect.tuned.synced, 8.0);
+    EXPECT_DOUBLE_EQ(effect.tuned.cost, 300 + 6 * 10 + 2 * 17 + 0.1 * 1748);
+    EXPECT_LT(effect.tuned.cost, effect.kvm_list.cost);
+    EXPECT_LT(effect.tuned.cost, effect.full.cost);
+}
+
+TEST_F(Prediction, CreationOfAGuestIsCountedApart) {
+    const auto none{tuner::predict({}, m_all, tuner::published_costs)};
+    EXPECT_DOUBLE_EQ(none.trapped(), 5.4);
+    EXPECT_DOUBLE_EQ(none.trapped_outside, 30.0 / 1100.0);
+    // And does not make a field hot.
+    const auto sets{tuner::optimize(m_all, tuner::published_costs, m_machine.profile_target())};
+    EXPECT_FALSE(sets.hot_set().test(Field::host_cr3));
+}
+
+TEST_F(Prediction, BothTablesFindTheSameHotSetHere) {
+    EXPECT_EQ(tuner::optimize(m_recent, tuner::instruction_costs, m_machine.profile_target()),
+              test::tuned_profile());
+    EXPECT_EQ(tuner::find_costs("instructions")->unit, "instructions");
+    EXPECT_EQ(tuner::find_costs("nonsense"), nullptr);
+}
+
+} // namespace
+} // namespace shadowtune

@@ -1,0 +1,252 @@
+// The profile file: everything comes back; everything wrong is told in one line with its place.
+
+#include "tests/db/sample_recording.hpp"
+#include "tuner/atomic_file.hpp"
+#include "tuner/profile_file.hpp"
+
+#include <fstream>
+#include <functional>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace shadowtune {
+namespace {
+
+using tuner::Profile;
+using tuner::ProfileErrorKind;
+using vmcs::Field;
+using Json = nlohmann::ordered_json;
+
+[[nodiscard]] Profile sample() {
+    Profile profile{};
+    profile.name = "kvm-steady";
+    profile.l1_kind = "linux";
+    profile.l1_name = "Linux \"6.1\" \u00e9";
+    profile.l1_mode = "EPT";
+    profile.workload = "steady";
+    profile.cpu_brand = "Test processor";
+    profile.cpu_model = "haswell";
+    profile.origin = {"0.1.0", "2026-11-20T12:00:00Z", "published", 14, "a.db", 3, 1, 40, 123456};
+    profile.sets = test::tuned_profile();
+    profile.rates[vmcs::index_of(Field::guest_rip)] = {0.71, 0.5};
+    profile.cost_unit = "cycles";
+    profile.predicted = tuner::Comparison{
+        {6, 2, 0.5, 0, 9000}, {0, 0, 0, 279, 3000}, {0.25, 0.125, 0, 55, 1500}, {0.0625, 0, 0, 8, 400}};
+    return profile;
+}
+
+TEST(ProfileFile, RoundTrip) {
+    const Profile profile{sample()};
+    const auto read{tuner::from_json(tuner::to_json(profile), "p")};
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    const Profile& back{read.value()};
+    EXPECT_EQ(back.name, profile.name);
+    EXPECT_EQ(back.l1_kind, profile.l1_kind);
+    EXPECT_EQ(back.l1_name, profile.l1_name);
+    EXPECT_EQ(back.l1_mode, profile.l1_mode);
+    EXPECT_EQ(back.workload, profile.workload);
+    EXPECT_EQ(back.cpu_brand, profile.cpu_brand);
+    EXPECT_EQ(back.cpu_model, profile.cpu_model);
+    EXPECT_EQ(back.sets, profile.sets);
+    EXPECT_EQ(back.origin.budget_fields, 14U);
+    EXPECT_EQ(back.origin.recording, 3);
+    EXPECT_EQ(back.origin.round_trips, 123456U);
+    EXPECT_DOUBLE_EQ(back.rates.at(vmcs::index_of(Field::guest_rip)).reads, 0.71);
+    ASSERT_TRUE(back.predicted.has_value());
+    EXPECT_DOUBLE_EQ(back.predicted->kvm_list.trapped_writes, 0.125);
+    EXPECT_EQ(back.cost_unit, "cycles");
+    // Written again it is the same text: nothing was lost on the way.
+    EXPECT_EQ(tuner::to_json(back), tuner::to_json(profile));
+}
+
+TEST(ProfileFile, EveryAllowedSetSurvives) {
+    vmcs::ProfileTarget target{};
+    for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i)
+        target.offered.set(i);
+    target.vmwrite_any_field = true;
+    Profile profile{};
+    profile.name = "all";
+    profile.sets = vmcs::everything_allowed(target);
+    const auto read{tuner::from_json(tuner::to_json(profile), "p")};
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    EXPECT_EQ(read.value().sets, profile.sets);
+    EXPECT_FALSE(read.value().origin.budget_fields.has_value());
+    EXPECT_FALSE(read.value().predicted.has_value());
+}
+
+TEST(ProfileFile, HandWrittenMinimum) {
+    Json json(Json::parse(tuner::to_json(sample())));
+    for (const char* key : {"l1", "workload", "machine", "made", "predicted"})
+        json.erase(key);
+    const auto read{tuner::from_json(json.dump(), "p")};
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    EXPECT_EQ(read.value().sets, test::tuned_profile());
+}
+
+struct Wrong {
+    const char* what;
+    ProfileErrorKind kind;
+    const char* says;
+    std::function<void(Json&)> damage;
+};
+
+TEST(ProfileFile, EachThingWrongIsToldWithItsPlace) {
+    const std::vector<Wrong> wrongs{
+        {"schema of another program", ProfileErrorKind::malformed, "'schema'",
+         [](Json& j) { j["schema"] = "x"; }},
+        {"no schema", ProfileErrorKind::malformed, "'schema' is missing", [](Json& j) { j.erase("schema"); }},
+        {"newer schema", ProfileErrorKind::other_schema, "tune again",
+         [](Json& j) {
+             j["schema_version"] = 2;
+             j["new_key"] = 1; // must not be what is complained of
+         }},
+        {"schema version no number", ProfileErrorKind::malformed, "schema_version",
+         [](Json& j) { j["schema_version"] = "1"; }},
+        {"other catalogue", ProfileErrorKind::other_catalogue, "tune again",
+         [](Json& j) { j["catalogue_version"] = "0x00000001"; }},
+        {"catalogue no string", ProfileErrorKind::malformed, "catalogue_version",
+         [](Json& j) { j["catalogue_version"] = 1; }},
+        {"unknown key", ProfileErrorKind::malformed, "'wirte' in 'fields[0]'",
+         [](Json& j) { j["fields"][0]["wirte"] = true; }},
+        {"unknown key above", ProfileErrorKind::malformed, "'colour'", [](Json& j) { j["colour"] = 1; }},
+        {"no name", ProfileErrorKind::malformed, "'name' is missing", [](Json& j) { j.erase("name"); }},
+        {"name too long", ProfileErrorKind::malformed, "'name'",
+         [](Json& j) { j["name"] = std::string(32, 'x'); }},
+        {"name with newline", ProfileErrorKind::malformed, "'name'", [](Json& j) { j["name"] = "a\nb"; }},
+        {"fields no list", ProfileErrorKind::malformed, "'fields' must be a list",
+         [](Json& j) { j["fields"] = 3; }},
+        {"no fields", ProfileErrorKind::malformed, "'fields' is missing", [](Json& j) { j.erase("fields"); }},
+        {"entry no object", ProfileErrorKind::malformed, "'fields[1]' must be an object",
+         [](Json& j) { j["fields"][1] = 3; }},
+        {"entry without read", ProfileErrorKind::malformed, "'fields[2].read' is missing",
+         [](Json& j) { j["fields"][2].erase("read"); }},
+        {"read no truth value", ProfileErrorKind::malformed, "'fields[2].read'",
+         [](Json& j) { j["fields"][2]["read"] = 1; }},
+        {"rate negative", ProfileErrorKind::malformed, "reads_per_round_trip",
+         [](Json& j) {
+             j["fields"][0]["reads_per_round_trip"] = -1;
+             j["fields"][0]["writes_per_round_trip"] = 0;
+         }},
+        {"field twice", ProfileErrorKind::malformed, "listed twice",
+         [](Json& j) { j["fields"].push_back(j["fields"][0]); }},
+        {"unknown field", ProfileErrorKind::unknown_field,
+         "'fields[0].field' names no VMCS field: 'guest_rap'",
+         [](Json& j) { j["fields"][0]["field"] = "guest_rap"; }},
+        {"never shadowed", ProfileErrorKind::forbidden_field, "vm_instruction_error",
+         [](Json& j) {
+             j["fields"].push_back({{"field", "vm_instruction_error"}, {"read", true}, {"write", false}});
+         }},
+        {"write not allowed", ProfileErrorKind::forbidden_field, "ept_pointer",
+         [](Json& j) {
+             for (auto& entry : j["fields"]) {
+                 if (entry["field"] == "ept_pointer") entry["write"] = true;
+             }
+         }},
+        {"access rights written", ProfileErrorKind::forbidden_field, "reserved bits",
+         [](Json& j) {
+             j["fields"].push_back({{"field", "guest_cs_access_rights"}, {"read", true}, {"write", true}});
+         }},
+        {"write without read", ProfileErrorKind::forbidden_field, "set \"read\" to true",
+         [](Json& j) {
+             j["fields"].push_back({{"field", "guest_rsp"}, {"read", false}, {"write", true}});
+         }},
+        {"budget negative", ProfileErrorKind::malformed, "'made.budget_fields'",
+         [](Json& j) { j["made"]["budget_fields"] = -1; }},
+        {"made no object", ProfileErrorKind::malformed, "'made' must be an object",
+         [](Json& j) { j["made"] = "me"; }},
+        {"prediction incomplete", ProfileErrorKind::malformed, "'predicted.full' is missing",
+         [](Json& j) { j["predicted"].erase("full"); }},
+        {"prediction no number", ProfileErrorKind::malformed, "'predicted.tuned.cost'",
+         [](Json& j) { j["predicted"]["tuned"]["cost"] = "cheap"; }},
+    };
+    for (const Wrong& wrong : wrongs) {
+        Json json(Json::parse(tuner::to_json(sample())));
+        wrong.damage(json);
+        const auto read{tuner::from_json(json.dump(), "p.json")};
+        ASSERT_FALSE(read.ok()) << wrong.what;
+        EXPECT_EQ(read.error().kind, wrong.kind) << wrong.what << ": " << read.error().message;
+        EXPECT_NE(read.error().message.find(wrong.says), std::string::npos) << read.error().message;
+        EXPECT_EQ(read.error().message.find("p.json: "), 0U);
+        EXPECT_EQ(read.error().message.find('\n'), std::string::npos);
+    }
+}
+
+TEST(ProfileFile, NotJson) {
+    for (const char* text :
+         {"", "{", "nonsense", "{\n  \"schema\": \n}", "\xFF\xFE", "[1, 2]", "3", "\"shadowtune-profile\""}) {
+        const auto read{tuner::from_json(text, "p.json")};
+        ASSERT_FALSE(read.ok()) << text;
+        EXPECT_EQ(read.error().kind, ProfileErrorKind::malformed) << text;
+        EXPECT_EQ(read.error().message.find('\n'), std::string::npos) << read.error().message;
+    }
+    EXPECT_NE(tuner::from_json("{\n  \"schema\": \n}", "p").error().message.find("line 3"),
+              std::string::npos);
+    // Deep nesting must not eat the stack.
+    EXPECT_FALSE(tuner::from_json(std::string(200'000, '['), "p").ok());
+    EXPECT_FALSE(tuner::from_json(std::string(200'000, '[') + std::string(200'000, ']'), "p").ok());
+}
+
+TEST(ProfileFile, EveryTruncationIsRefused) {
+    const std::string text{tuner::to_json(sample())};
+    for (std::size_t length{0}; length + 2 < text.size(); length += 7) {
+        EXPECT_FALSE(tuner::from_json(text.substr(0, length), "p").ok()) << length;
+    }
+}
+
+TEST(ProfileFile, SavedWholeOrNotAtAll) {
+    const test::TemporaryFolder folder{};
+    ASSERT_TRUE(tuner::save_profile(sample(), folder / "p.json").ok());
+    ASSERT_TRUE(tuner::save_profile(sample(), folder / "p.json").ok()); // replaces
+    const auto loaded{tuner::load_profile(folder / "p.json")};
+    ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+    EXPECT_EQ(loaded.value().sets, test::tuned_profile());
+    const auto failed{tuner::save_profile(sample(), folder / "no/such/p.json")};
+    ASSERT_FALSE(failed.ok());
+    EXPECT_NE(failed.error().find("check the path"), std::string::npos);
+    // Nothing is left beside it, neither after success nor after failure: a folder cannot be replaced by a
+    // file.
+    std::filesystem::create_directory(folder / "d");
+    EXPECT_FALSE(tuner::save_profile(sample(), folder / "d").ok());
+    int entries{0};
+    for (const auto& entry : std::filesystem::directory_iterator{folder.path()}) {
+        (void)entry;
+        ++entries;
+    }
+    EXPECT_EQ(entries, 2);
+}
+
+TEST(ProfileFile, UnreadableAndTooLarge) {
+    const test::TemporaryFolder folder{};
+    EXPECT_EQ(tuner::load_profile(folder / "none.json").error().kind, ProfileErrorKind::unreadable);
+    EXPECT_EQ(tuner::load_profile(folder.path()).error().kind, ProfileErrorKind::unreadable);
+    std::ofstream{folder / "large.json"} << std::string((std::size_t{1} << 20) + 1, ' ');
+    EXPECT_EQ(tuner::load_profile(folder / "large.json").error().kind, ProfileErrorKind::unreadable);
+}
+
+TEST(ProfileFile, Names) {
+    EXPECT_TRUE(tuner::is_profile_name(std::string(31, 'x')));
+    EXPECT_TRUE(tuner::is_profile_name("\u00e9\u20ac\U0001F600"));
+    EXPECT_FALSE(tuner::is_profile_name(""));
+    EXPECT_FALSE(tuner::is_profile_name(std::string(32, 'x')));
+    EXPECT_FALSE(tuner::is_profile_name("a\tb"));
+    EXPECT_FALSE(tuner::is_profile_name("\xE2\x82"));
+    EXPECT_FALSE(tuner::is_profile_name("\xC0\x80"));
+    EXPECT_FALSE(tuner::is_profile_name("\x80"));
+}
+
+TEST(ProfileFile, ImageForL0) {
+    const Profile profile{sample()};
+    const link::ProfileImage image{tuner::to_image(profile)};
+    EXPECT_EQ(image.magic, link::profile_magic);
+    EXPECT_EQ(image.catalogue_version, vmcs::catalogue_version);
+    EXPECT_STREQ(image.name, "kvm-steady");
+    vmcs::ShadowSets sets{};
+    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i) {
+        sets.read.set_word(i, image.read[i]);
+        sets.write.set_word(i, image.write[i]);
+    }
+    EXPECT_EQ(sets, profile.sets);
+}
+
+} // namespace
+} // namespace shadowtune

@@ -1,0 +1,83 @@
+#pragma once
+
+// A profile as a file: JSON, for people and programs alike. docs/profile-format.md describes it.
+
+#include "link/messages.hpp"
+#include "tuner/prediction.hpp"
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace shadowtune::tuner {
+
+inline constexpr int profile_schema_version{1};
+
+// One byte less than link::ProfileImage has, so that the name ends with a zero there.
+inline constexpr std::size_t max_profile_name{sizeof(link::ProfileImage::name) - 1};
+
+struct MeasuredRate {
+    double reads{0}; // per round trip
+    double writes{0};
+};
+
+// How the profile was made; empty strings where a person wrote it by hand.
+struct Origin {
+    std::string tool_version;
+    std::string made_at;                        // ISO 8601, UTC
+    std::string costs;                          // name of the cost table
+    std::optional<std::uint64_t> budget_fields; // none: no limit
+    std::string recording_file;
+    std::int64_t recording{0}; // its number in the file
+    std::uint32_t from_snapshot{0};
+    std::uint32_t to_snapshot{0};
+    std::uint64_t round_trips{0};
+};
+
+struct Profile {
+    std::string name;
+    std::string l1_kind; // linux, multiboot1, ...
+    std::string l1_name;
+    std::string l1_mode; // EPT, shadow paging, ... as the user named it
+    std::string workload;
+    std::string cpu_brand;
+    std::string cpu_model; // the lab's
+    Origin origin;
+    vmcs::ShadowSets sets;
+    std::map<vmcs::FieldIndex, MeasuredRate> rates; // of the hot set, where measured
+    std::string cost_unit;
+    std::optional<Comparison> predicted;
+};
+
+enum class ProfileErrorKind : std::uint8_t {
+    unreadable,
+    malformed,       // not JSON, a key missing, unknown or of another kind
+    other_schema,    // schema_version
+    other_catalogue, // catalogue_version
+    unknown_field,
+    forbidden_field, // breaks a rule of vmcs::validate that holds on every machine
+};
+
+struct ProfileFileError {
+    ProfileErrorKind kind{};
+    std::string message; // one line: what, where, the mend
+};
+
+[[nodiscard]] std::string to_json(const Profile& profile);
+
+// `where` names the text in error lines.
+[[nodiscard]] Result<Profile, ProfileFileError> from_json(std::string_view text, const std::string& where);
+
+[[nodiscard]] Result<Profile, ProfileFileError> load_profile(const std::filesystem::path& path);
+[[nodiscard]] Result<void, std::string> save_profile(const Profile& profile,
+                                                     const std::filesystem::path& path);
+
+// Whole characters of UTF-8 only, at most max_profile_name bytes, no control characters, not empty.
+[[nodiscard]] bool is_profile_name(std::string_view name);
+
+// The binary form that L0 takes. The profile's name must be one (is_profile_name).
+[[nodiscard]] link::ProfileImage to_image(const Profile& profile);
+
+} // namespace shadowtune::tuner
