@@ -1,0 +1,99 @@
+// The micro-L1: boots, takes its orders from the command line and from lines on COM1, and says what came of
+// them.
+
+#include "tests/micro_l1/boot_info.hpp"
+#include "tests/micro_l1/console.hpp"
+#include "tests/micro_l1/exceptions.hpp"
+#include "tests/micro_l1/parameters.hpp"
+#include "tests/micro_l1/report.hpp"
+#include "tests/micro_l1/scripts.hpp"
+#include "tests/micro_l1/vmcs_access.hpp"
+#include "tests/micro_l1/vmx_root.hpp"
+
+namespace shadowtune::micro_l1 {
+
+namespace {
+
+struct Script {
+    std::string_view name;
+    void (*run)(const Parameters&);
+};
+
+constexpr Script scripts[]{
+    {"sweep", run_sweep},           {"trips", run_trips},       {"fire", run_fire},
+    {"vmx-errors", run_vmx_errors}, {"features", run_features}, {"isolation", run_isolation},
+};
+
+void choose_output(const Parameters& parameters) {
+    const std::string_view output{parameters.text("out", "com1")};
+    console_output(output == "e9" ? Output::port_e9 : output == "both" ? Output::both : Output::com1);
+}
+
+void run(const Parameters& parameters) {
+    choose_output(parameters);
+    const std::string_view wanted{parameters.text("script", "")};
+    const Script* found{nullptr};
+    for (const Script& script : scripts) {
+        if (script.name == wanted) found = &script;
+    }
+    if (found == nullptr) {
+        fail("script", "there is no script named '", wanted, "'; see tests/micro_l1/README.md");
+        return;
+    }
+    found->run(parameters);
+    if (parameters.number("counts", 0) != 0) print_counts();
+    const AccessTotals totals{access_totals()};
+    print_line("RESULT name=accesses reads=", totals.reads, " writes=", totals.writes,
+               " unknown=", totals.unknown);
+    print_line("DONE run");
+}
+
+// Each line stands on the boot command line's words: only what differs needs to be typed.
+void serve(std::string_view boot_line) {
+    print_line("READY");
+    for (;;) {
+        const std::string_view line{read_line()};
+        if (line == "quit") return;
+        if (line.substr(0, 3) != "run") {
+            fail("command", "'", line, "' is none of run and quit");
+            continue;
+        }
+        Parameters parameters;
+        parameters.add(boot_line);
+        parameters.add(line.substr(3));
+        run(parameters);
+    }
+}
+
+void print_memory_map(const BootInfo& info) {
+    for (std::size_t i{0}; i < info.range_count; ++i) {
+        print_line("MEMORY base=", hex(info.ranges[i].base), " size=", hex(info.ranges[i].size),
+                   " type=", info.ranges[i].type);
+    }
+}
+
+} // namespace
+
+extern "C" [[noreturn]] void micro_l1_main(std::uint32_t magic, std::uint32_t information);
+
+extern "C" void micro_l1_main(std::uint32_t magic, std::uint32_t information) {
+    const BootInfo info{read_boot_info(magic, information)};
+    Parameters parameters;
+    parameters.add(info.command_line);
+    console_init();
+    choose_output(parameters);
+    exceptions_init();
+    print_line("RESULT name=boot magic=", hex(magic));
+    print_memory_map(info);
+    if (prepare_vmx()) {
+        if (parameters.number("wait", 0) != 0) {
+            serve(info.command_line);
+        } else {
+            run(parameters);
+        }
+    }
+    print_line("SUMMARY passes=", tally().passes, " failures=", tally().failures, " skips=", tally().skips);
+    power_off();
+}
+
+} // namespace shadowtune::micro_l1

@@ -1,0 +1,188 @@
+// Features: EPT rights, remapping, misconfiguration, accessed and dirty bits, VPID.
+
+#include "tests/micro_l1/cpu.hpp"
+#include "tests/micro_l1/l2_harness.hpp"
+
+namespace shadowtune::micro_l1 {
+
+namespace {
+
+// Where L2 works; set by each test before it runs L2.
+volatile std::uint64_t g_target;
+
+void l2_reads() {
+    l2_done(*reinterpret_cast<volatile std::uint64_t*>(g_target));
+}
+void l2_writes() {
+    *reinterpret_cast<volatile std::uint64_t*>(g_target) = 0x5EC0DE;
+    l2_done();
+}
+void l2_jumps() {
+    asm volatile("callq *%0" : : "r"(static_cast<std::uint64_t>(g_target)) : "memory");
+    l2_done();
+}
+
+constexpr std::uint64_t linear_valid{1U << 7};
+constexpr std::uint64_t not_a_walk{1U << 8};
+
+struct Violation {
+    std::string_view test;
+    std::uint64_t rights;
+    L2Function function;
+    std::uint64_t access; // bit 0 read, 1 write, 2 fetch
+};
+
+// SDM Vol. 3C, Table 28-7: access in bits 2:0, rights of the translation in bits 5:3.
+void violation(const Violation& wanted) {
+    constexpr std::uint64_t offset{0x123};
+    L2 l2{wanted.test};
+    Page& page{scratch_page(0)};
+    Ept& ept{feature_ept()};
+    ept.map_identity();
+    ept.map_small(physical(&page), physical(&page), wanted.rights);
+    g_target = physical(&page) + offset;
+    if (!l2.prepare(basic_controls(), ept, wanted.function)) return;
+    flush_ept();
+    if (!l2.go_to(ExitReason::ept_violation)) return;
+    constexpr std::uint64_t defined{0x3F | linear_valid | not_a_walk};
+    l2.same("qualification", wanted.access | wanted.rights << 3 | linear_valid | not_a_walk,
+            l2.qualification & defined);
+    l2.same("guest-physical address", g_target, get(Field::guest_physical_address));
+    l2.same("guest-linear address", g_target, get(Field::guest_linear_address));
+    // With the right given, L2 goes on where it stopped. RET is what the fetch finds.
+    page.bytes[offset] = 0xC3;
+    ept.map_small(physical(&page), physical(&page), ept_all);
+    flush_ept();
+    (void)l2.run_to_done({});
+    l2.conclude();
+}
+
+void violations() {
+    violation({"features.ept-read", 0, l2_reads, 1});
+    violation({"features.ept-write", ept_read | ept_execute, l2_writes, 2});
+    violation({"features.ept-fetch", ept_read | ept_write, l2_jumps, 4});
+}
+
+void remapping() {
+    L2 l2{"features.ept-remap"};
+    Page& first{scratch_page(0)};
+    Page& second{scratch_page(1)};
+    first.bytes[0] = 0x11;
+    second.bytes[0] = 0x22;
+    Ept& ept{feature_ept()};
+    ept.map_identity();
+    ept.map_small(physical(&first), physical(&second), ept_all);
+    g_target = physical(&first);
+    if (!l2.prepare(basic_controls(), ept, l2_reads)) return;
+    flush_ept();
+    if (!l2.run_to_done({})) return;
+    l2.same("what L2 reads", 0x22, l2.registers.rbx);
+
+    if (!l2.prepare(basic_controls(), ept, l2_writes)) return;
+    if (!l2.run_to_done({})) return;
+    const volatile Page& kept{first};
+    const volatile Page& written{second};
+    l2.same("the page that L2 does not see", 0x11, kept.bytes[0]);
+    l2.same("the page that L2 sees", 0xDE, written.bytes[0]);
+    l2.conclude();
+}
+
+void misconfiguration() {
+    L2 l2{"features.ept-misconfiguration"};
+    Page& page{scratch_page(0)};
+    Ept& ept{feature_ept()};
+    ept.map_identity();
+    ept.map_small(physical(&page), physical(&page),
+                  ept_write); // writable and not readable (Vol. 3C, 29.3.3.1)
+    g_target = physical(&page) + 8;
+    if (!l2.prepare(basic_controls(), ept, l2_reads)) return;
+    flush_ept();
+    if (!l2.go_to(ExitReason::ept_misconfiguration)) return;
+    l2.same("guest-physical address", g_target, get(Field::guest_physical_address));
+    l2.conclude();
+}
+
+void accessed_and_dirty() {
+    constexpr std::string_view test{"features.ept-accessed-dirty"};
+    if (!ept_accessed_dirty_supported()) {
+        skip(test, "the processor has no accessed and dirty flags for EPT");
+        return;
+    }
+    L2 l2{test};
+    Page& read{scratch_page(0)};
+    Page& written{scratch_page(1)};
+    Page& untouched{scratch_page(2)};
+    Ept& ept{feature_ept()};
+    ept.map_identity();
+    const Page* const pages[]{&read, &written, &untouched};
+    for (const Page* page : pages)
+        ept.map_small(physical(page), physical(page), ept_all);
+    const L2Function functions[]{l2_reads, l2_writes};
+    for (std::size_t i{0}; i < 2; ++i) {
+        g_target = physical(pages[i]);
+        if (!l2.prepare(basic_controls(), ept, functions[i])) return;
+        set(Field::ept_pointer, ept.pointer(true));
+        flush_ept();
+        if (!l2.run_to_done({})) return;
+    }
+    constexpr std::uint64_t both{ept_accessed | ept_dirty};
+    l2.same("flags of the page read", ept_accessed, ept.small_entry(physical(&read)) & both);
+    l2.same("flags of the page written", both, ept.small_entry(physical(&written)) & both);
+    l2.same("flags of the page left alone", 0, ept.small_entry(physical(&untouched)) & both);
+    l2.conclude();
+}
+
+extern "C" char micro_l1_pdpt[];
+
+// A linear address whose translation L1 changes under L2: INVVPID must make L2 see it.
+void vpid() {
+    constexpr std::string_view test{"features.vpid"};
+    if (!supported({0, cpu_secondary, cpu2_vpid, 0, 0})) {
+        skip(test, "the processor has no VPIDs");
+        return;
+    }
+    L2 l2{test};
+    Page& directory{scratch_page(0)};
+    Page& data{scratch_page(1)};
+    constexpr std::uint64_t large{std::uint64_t{2} << 20};
+    constexpr std::uint64_t linear{std::uint64_t{4} << 30};
+    constexpr std::uint64_t present_writable_large{0x83};
+    const std::uint64_t base{physical(&data) & ~(large - 1)};
+    const std::uint64_t offset{physical(&data) - base};
+    data.bytes[0] = 0x77;
+    auto* const entry{reinterpret_cast<volatile std::uint64_t*>(&directory)};
+    auto* const pdpt{reinterpret_cast<volatile std::uint64_t*>(micro_l1_pdpt)};
+    pdpt[4] = physical(&directory) | 3U;
+    *entry = base | present_writable_large;
+    g_target = linear + offset;
+    feature_ept().map_identity();
+    alignas(16) std::uint64_t descriptor[2]{7, 0};
+    if (!l2.prepare(basic_controls(), feature_ept(), l2_reads)) return;
+    set(Field::virtual_processor_identifier, descriptor[0]);
+    const std::uint64_t start{get(Field::guest_rip)};
+    if (l2.run_to_done({})) l2.same("first translation", 0x77, l2.registers.rbx);
+
+    // 32 MiB up there is nothing of the micro-L1: a place to put another value.
+    constexpr std::uint64_t elsewhere{std::uint64_t{64} << 20};
+    *reinterpret_cast<volatile std::uint64_t*>(elsewhere + offset) = 0x88;
+    *entry = elsewhere | present_writable_large;
+    if (invvpid_at(1, descriptor) != VmxResult::succeed) l2.same("INVVPID", 0, 1);
+    set(Field::guest_rip, start);
+    if (l2.run_to_done({})) l2.same("second translation", 0x88, l2.registers.rbx);
+    pdpt[4] = 0;
+    asm volatile("movq %0, %%cr3" : : "r"(read_cr3()) : "memory");
+    l2.conclude();
+}
+
+} // namespace
+
+void test_memory() {
+    violations();
+    remapping();
+    misconfiguration();
+    accessed_and_dirty();
+    vpid();
+    feature_ept().map_identity();
+}
+
+} // namespace shadowtune::micro_l1
