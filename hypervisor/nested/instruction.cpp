@@ -57,7 +57,7 @@ namespace rights = vmx::access_rights;
     return (address & upper) == 0 || (address & upper) == upper;
 }
 
-// Type rules of protected mode: Vol. 3A, section 6.5. An unusable segment is the null selector of
+// Type rules of protected mode: Vol. 3A, section 6.4. An unusable segment is the null selector of
 // section 6.4.1.
 [[nodiscard]] constexpr bool type_permits(std::uint32_t access_rights, MemoryAccess access) {
     if ((access_rights & rights::unusable) != 0) return false;
