@@ -85,7 +85,9 @@ void handle_ept_violation(Vcpu& vcpu) {
 
 void account_timer(Vcpu& vcpu) {
     if (!l1_timer_in_use(vcpu)) return;
-    const auto left{static_cast<std::uint32_t>(vcpu.hardware.read(F::vmx_preemption_timer_value))};
+    const auto saved{static_cast<std::uint32_t>(vcpu.hardware.read(F::vmx_preemption_timer_value))};
+    // Bochs 2.7 saves an older value where the timer was entered with 0; none can be larger than what was loaded.
+    const std::uint32_t left{saved < vcpu.timer_loaded ? saved : vcpu.timer_loaded};
     vcpu.timer_left -= vcpu.timer_loaded - left;
 }
 
