@@ -30,11 +30,13 @@ Verdict verdict_of(std::string_view standard_error, int wait_status) {
         return {ExitCode::emulator_panic, fmt::format("Bochs panic: {}", message)};
     }
     if (WIFSIGNALED(wait_status)) {
-        return {ExitCode::emulator_panic, fmt::format("Bochs was killed by signal {} ({})", WTERMSIG(wait_status),
-                                                      strsignal(WTERMSIG(wait_status)))};
+        return {ExitCode::emulator_panic,
+                fmt::format("Bochs was killed by signal {} ({})", WTERMSIG(wait_status),
+                            strsignal(WTERMSIG(wait_status)))};
     }
-    return {ExitCode::emulator_panic, fmt::format("Bochs ended without a message, status {}",
-                                                  WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : wait_status)};
+    return {ExitCode::emulator_panic,
+            fmt::format("Bochs ended without a message, status {}",
+                        WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : wait_status)};
 }
 
 bool tells_of_reset(std::string_view log_line) {
