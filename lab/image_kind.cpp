@@ -68,10 +68,10 @@ ImageKind image_kind_of(const std::filesystem::path& file, std::string_view role
     // A directory opens, and fails only when read.
     if (!stream ||
         (!stream.read(head.data(), static_cast<std::streamsize>(head.size())) && stream.gcount() == 0)) {
-        throw Failure{
-            ExitCode::bad_image,
-            fmt::format("cannot read the {} '{}' ({}): check the path; 'scripts/setup' fetches the kernel",
-                        role, file.string(), errno != 0 ? std::strerror(errno) : "empty file")};
+        throw Failure{ExitCode::bad_image,
+                      fmt::format("cannot read the {} '{}' ({}): check the path ('scripts/setup' fetches the "
+                                  "kernel, the build makes the VMM)",
+                                  role, file.string(), errno != 0 ? std::strerror(errno) : "empty file")};
     }
     head.resize(static_cast<std::size_t>(stream.gcount()));
     return image_kind(std::as_bytes(std::span{head}));

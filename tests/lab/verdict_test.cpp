@@ -28,6 +28,11 @@ TEST(Verdict, a_panic_is_told_with_its_message) {
     EXPECT_NE(verdict_of(farewell("[MEM0  ] bad"), exited_with_1).reason.find("bad"), std::string::npos);
 }
 
+TEST(Verdict, an_unknown_processor_is_a_wrong_option) {
+    EXPECT_EQ(verdict_of(farewell("[      ] bochsrc:5: cpu directive malformed."), exited_with_1).code,
+              ExitCode::usage);
+}
+
 TEST(Verdict, an_end_without_a_message) {
     EXPECT_EQ(verdict_of("", SIGKILL).code, ExitCode::emulator_panic);
     EXPECT_NE(verdict_of("", SIGKILL).reason.find("signal 9"), std::string::npos);
