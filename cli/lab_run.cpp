@@ -31,7 +31,8 @@ struct RawOptions {
 [[nodiscard]] int run_lab(RawOptions raw) {
     try {
         lab::parse_l1(raw.l1, raw.run);
-        for (const auto& text : raw.modules) raw.run.modules.push_back(lab::parse_module(text));
+        for (const auto& text : raw.modules)
+            raw.run.modules.push_back(lab::parse_module(text));
         if (!raw.faults.empty()) raw.run.faults = lab::parse_link_faults(raw.faults);
     } catch (const lab::Failure& failure) {
         fmt::print(stderr, "lab: {}\n", failure.what());
@@ -45,13 +46,15 @@ struct RawOptions {
 [[nodiscard]] std::string footer() {
     using enum lab::ExitCode;
     std::string text = "Exit codes:\n";
-    for (const auto code : {powered_off, usage, not_ready, bad_image, internal, timeout, l1_stopped, vmm_cannot_start,
-                            emulator_panic, machine_reset, interrupted, terminated}) {
+    for (const auto code : {powered_off, usage, not_ready, bad_image, internal, timeout, l1_stopped,
+                            vmm_cannot_start, emulator_panic, machine_reset, interrupted, terminated}) {
         text += fmt::format("  {:3}  {}\n", lab::to_int(code), lab::describe(code));
     }
     return text + "Examples:\n"
-                  "  shadowtune lab run --l1 linux:vmlinuz --initrd initramfs.cpio --cmdline 'console=ttyS0 quiet' --timeout 120\n"
-                  "  shadowtune lab run --bare --l1 multiboot:vmx.elf --cmdline vmread_vmwrite --module config,NR_CPUS=1\n";
+                  "  shadowtune lab run --l1 linux:vmlinuz --initrd initramfs.cpio --cmdline 'console=ttyS0 "
+                  "quiet' --timeout 120\n"
+                  "  shadowtune lab run --bare --l1 multiboot:vmx.elf --cmdline vmread_vmwrite --module "
+                  "config,NR_CPUS=1\n";
 }
 
 } // namespace
@@ -59,26 +62,32 @@ struct RawOptions {
 void add_lab_verbs(CLI::App& app, int& exit_code) {
     auto* verb = app.add_subcommand("lab", "The emulated machine: runs everything without VT-x");
     verb->require_subcommand(1);
-    auto* run = verb->add_subcommand("run", "Boot an L1 under the VMM in Bochs, print its console, and end with its end");
+    auto* run = verb->add_subcommand(
+        "run", "Boot an L1 under the VMM in Bochs, print its console, and end with its end");
     run->footer(footer());
 
     const auto raw = std::make_shared<RawOptions>();
     run->add_option("--l1", raw->l1, "L1's image: linux:BZIMAGE or multiboot:ELF")->required();
     run->add_option("--initrd", raw->run.initrd, "Linux's initial file system");
     run->add_option("--cmdline", raw->run.cmdline, "L1's command line");
-    run->add_option("--module", raw->modules, "A boot module of a multiboot L1: FILE or FILE,ARGUMENTS; may be repeated")
+    run->add_option("--module", raw->modules,
+                    "A boot module of a multiboot L1: FILE or FILE,ARGUMENTS; may be repeated")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     run->add_option("--memory", raw->run.memory_mib, "The machine's memory in MiB")->capture_default_str();
     run->add_option("--cpus", raw->run.cpus, "Logical processors")->capture_default_str();
-    run->add_option("--cpu-model", raw->run.cpu_model, "Bochs's name of the processor")->capture_default_str();
-    run->add_option("--ips", raw->run.ips, "Emulated instructions per emulated second")->capture_default_str();
+    run->add_option("--cpu-model", raw->run.cpu_model, "Bochs's name of the processor")
+        ->capture_default_str();
+    run->add_option("--ips", raw->run.ips, "Emulated instructions per emulated second")
+        ->capture_default_str();
     run->add_flag("--bare", raw->run.bare, "Boot the same L1 without the VMM, for comparison");
     run->add_option("--vmm", raw->run.vmm, "The VMM's image (shadowtune-vmm.elf beside this program)");
     run->add_option("--vmm-args", raw->run.vmm_arguments, "The VMM's command line");
     run->add_option("--link", raw->run.link, "Unix socket to serve the VMM's link on");
-    run->add_option("--link-faults", raw->faults, "SEED,1/N: corrupt, drop or double one link frame in N, for tests");
-    run->add_option("--input-after", raw->run.input_after, "Hold standard input back until L1 has printed this text");
+    run->add_option("--link-faults", raw->faults,
+                    "SEED,1/N: corrupt, drop or double one link frame in N, for tests");
+    run->add_option("--input-after", raw->run.input_after,
+                    "Hold standard input back until L1 has printed this text");
     run->add_option("--timeout", raw->timeout_seconds, "End the machine after this many seconds; 0: never")
         ->capture_default_str();
     run->add_flag("--quiet", raw->run.quiet, "No progress lines on standard error");

@@ -5,7 +5,8 @@
 
 namespace shadowtune::cli {
 
-// Adds the verb `lab` with `run` below it. When the verb has run, `exit_code` holds its code (lab/exit_codes.hpp).
+// Adds the verb `lab` with `run` below it. When the verb has run, `exit_code` holds its code
+// (lab/exit_codes.hpp).
 void add_lab_verbs(CLI::App& app, int& exit_code);
 
 } // namespace shadowtune::cli

@@ -11,7 +11,8 @@ namespace {
 
 // The last line that is not empty: where grub-mkrescue and xorriso put their reason.
 [[nodiscard]] std::string last_line(std::string text) {
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
+        text.pop_back();
     return text.substr(text.rfind('\n') + 1);
 }
 
@@ -28,18 +29,21 @@ void make_boot_image(const RunOptions& options, ImageKind l1, const WorkDir& wor
         work.copy(options.vmm, "iso/boot/vmm.elf", "VMM");
         if (!options.profile.empty()) work.write("iso/boot/profile", options.profile);
     }
-    // Only the modules that the configuration needs, and nothing for other firmware: half a second instead of several.
-    Child child{{.command = {"grub-mkrescue", "-d", std::string{grub_modules_path}, "--fonts=", "--locales=", "--themes=",
-                             "--compress=no", "--install-modules=normal linux multiboot multiboot2 iso9660 biosdisk",
-                             "-o", "boot.iso", "iso"},
+    // Only the modules that the configuration needs, and nothing for other firmware: half a second instead of
+    // several.
+    Child child{{.command = {"grub-mkrescue", "-d", std::string{grub_modules_path},
+                             "--fonts=", "--locales=", "--themes=", "--compress=no",
+                             "--install-modules=normal linux multiboot multiboot2 iso9660 biosdisk", "-o",
+                             "boot.iso", "iso"},
                  .directory = work.path(),
                  .standard_output = -1,
                  .error_file = work.path() / "grub-mkrescue.log"}};
     if (child.wait() != 0 || !std::filesystem::exists(work.path() / "boot.iso")) {
-        throw Failure{ExitCode::not_ready, fmt::format("grub-mkrescue cannot make the boot image ({}): run scripts/setup, and "
-                                                       "check that {} has room",
-                                                       last_line(read_text(work.path() / "grub-mkrescue.log")),
-                                                       work.path().parent_path().string())};
+        throw Failure{ExitCode::not_ready,
+                      fmt::format("grub-mkrescue cannot make the boot image ({}): run scripts/setup, and "
+                                  "check that {} has room",
+                                  last_line(read_text(work.path() / "grub-mkrescue.log")),
+                                  work.path().parent_path().string())};
     }
 }
 

@@ -35,12 +35,15 @@ Child::Child(const Spec& spec) {
     auto command = spec.command;
     std::vector<char*> argv;
     argv.reserve(command.size() + 1);
-    for (auto& word : command) argv.push_back(word.data());
+    for (auto& word : command)
+        argv.push_back(word.data());
     argv.push_back(nullptr);
 
     const FileDescriptor input{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
-    const FileDescriptor error{::open(spec.error_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
-    if (!input.valid() || !error.valid()) throw system_failure(fmt::format("cannot open {}", spec.error_file.string()));
+    const FileDescriptor error{
+        ::open(spec.error_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
+    if (!input.valid() || !error.valid())
+        throw system_failure(fmt::format("cannot open {}", spec.error_file.string()));
     const int output = spec.standard_output >= 0 ? spec.standard_output : error.get();
 
     pid_ = ::fork();

@@ -8,7 +8,9 @@ namespace {
 constexpr std::string_view first_prompt = "Next at t=0";
 constexpr std::size_t longest_line = 4096; // a machine that never ends a line must not fill the memory
 
-[[nodiscard]] bool is_digit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
+[[nodiscard]] bool is_digit(char c) {
+    return std::isdigit(static_cast<unsigned char>(c)) != 0;
+}
 
 enum class Match { no, prefix, whole };
 
@@ -19,7 +21,8 @@ enum class Match { no, prefix, whole };
     if (!literal('(')) return text.empty() ? Match::prefix : Match::no;
     ++at;
     const auto digits = at;
-    while (at < text.size() && is_digit(text[at])) ++at;
+    while (at < text.size() && is_digit(text[at]))
+        ++at;
     if (at == text.size()) return Match::prefix;
     if (at == digits) return Match::no;
     for (const char c : std::string_view{").["}) {

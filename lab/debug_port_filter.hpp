@@ -6,14 +6,15 @@
 
 namespace shadowtune::lab {
 
-// Takes Bochs's standard output and leaves what the machine wrote to port 0xE9. Bochs's start (banner, plug-in list,
-// "Next at t=0" and one "(N) [0x...] ..." line per processor) and its end ("(N).[ticks] [0x...] ...") are removed,
-// also where the end follows the machine's bytes on the same line.
+// Takes Bochs's standard output and leaves what the machine wrote to port 0xE9. Bochs's start (banner,
+// plug-in list, "Next at t=0" and one "(N) [0x...] ..." line per processor) and its end ("(N).[ticks] [0x...]
+// ...") are removed, also where the end follows the machine's bytes on the same line.
 class DebugPortFilter {
 public:
     explicit DebugPortFilter(unsigned cpus) : cpu_lines_left_{cpus} {}
 
-    // What of the machine's bytes is certain after `output`; at most a few bytes are held back until the next call.
+    // What of the machine's bytes is certain after `output`; at most a few bytes are held back until the next
+    // call.
     [[nodiscard]] std::string pass(std::string_view output);
 
     // What was held back, at the end of the output.

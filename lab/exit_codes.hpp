@@ -5,23 +5,26 @@
 
 namespace shadowtune::lab {
 
-// 0 to 4 are decided before the machine starts, 20 and above after it; 130 and 143 follow the shell's 128 + signal.
+// 0 to 4 are decided before the machine starts, 20 and above after it; 130 and 143 follow the shell's 128 +
+// signal.
 enum class ExitCode : int {
-    powered_off = 0,      // the guest powered the machine off (ACPI S5, or "Shutdown" written to port 0x8900)
-    usage = 2,            // an option is malformed, out of range, or does not go with another
-    not_ready = 3,        // a package, BIOS or file that the lab needs is missing; the message names the mend
-    bad_image = 4,        // the L1 image is unreadable or not of the kind that --l1 says
-    internal = 5,         // the host refused something ordinary: disk full, no pty, no socket
-    timeout = 20,         // --timeout went by before the guest powered off
-    l1_stopped = 21,      // L0 stopped L1: "shadowtune: L1 stopped: ..." was seen
+    powered_off = 0, // the guest powered the machine off (ACPI S5, or "Shutdown" written to port 0x8900)
+    usage = 2,       // an option is malformed, out of range, or does not go with another
+    not_ready = 3,   // a package, BIOS or file that the lab needs is missing; the message names the mend
+    bad_image = 4,   // the L1 image is unreadable or not of the kind that --l1 says
+    internal = 5,    // the host refused something ordinary: disk full, no pty, no socket
+    timeout = 20,    // --timeout went by before the guest powered off
+    l1_stopped = 21, // L0 stopped L1: "shadowtune: L1 stopped: ..." was seen
     vmm_cannot_start = 22, // L0 refused the machine: "shadowtune: cannot start: ..." was seen
-    emulator_panic = 23,  // Bochs ended by itself: panic, triple fault, or killed from outside
-    machine_reset = 24,   // the guest reset the machine, which would boot it anew for ever
-    interrupted = 130,    // SIGINT (Ctrl-C)
-    terminated = 143,     // SIGTERM
+    emulator_panic = 23,   // Bochs ended by itself: panic, triple fault, or killed from outside
+    machine_reset = 24,    // the guest reset the machine, which would boot it anew for ever
+    interrupted = 130,     // SIGINT (Ctrl-C)
+    terminated = 143,      // SIGTERM
 };
 
-[[nodiscard]] constexpr int to_int(ExitCode code) { return static_cast<int>(code); }
+[[nodiscard]] constexpr int to_int(ExitCode code) {
+    return static_cast<int>(code);
+}
 
 // One line for help texts and documents; never empty for a value of the enumeration.
 [[nodiscard]] constexpr std::string_view describe(ExitCode code) {

@@ -45,7 +45,8 @@ void FaultInjector::end_frame(std::vector<std::uint8_t>& out) {
             break;
         }
     }
-    for (; copies > 0; --copies) out.insert(out.end(), frame_.begin(), frame_.end());
+    for (; copies > 0; --copies)
+        out.insert(out.end(), frame_.begin(), frame_.end());
     frame_.clear();
 }
 

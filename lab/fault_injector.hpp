@@ -10,8 +10,8 @@
 
 namespace shadowtune::lab {
 
-// One direction of the link. The same seed and the same stream give the same faults, however the stream is cut into
-// calls. Without faults (one_in = 0) bytes pass at once; with them a frame waits for its end.
+// One direction of the link. The same seed and the same stream give the same faults, however the stream is
+// cut into calls. Without faults (one_in = 0) bytes pass at once; with them a frame waits for its end.
 class FaultInjector {
 public:
     explicit FaultInjector(LinkFaults faults) : faults_{faults}, state_{faults.seed} {}

@@ -35,7 +35,8 @@ template <typename Address>
 } // namespace
 
 LoopbackListener listen_on_loopback() {
-    LoopbackListener listener{FileDescriptor{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)}, 0};
+    LoopbackListener listener{
+        FileDescriptor{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)}, 0};
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -43,7 +44,8 @@ LoopbackListener listen_on_loopback() {
     if (!listener.socket.valid() || ::bind(listener.socket.get(), generic(address), length) != 0 ||
         ::listen(listener.socket.get(), 1) != 0 ||
         ::getsockname(listener.socket.get(), generic(address), &length) != 0) {
-        throw system_failure("cannot listen on 127.0.0.1 for the machine's serial line (is the loopback interface up?)");
+        throw system_failure(
+            "cannot listen on 127.0.0.1 for the machine's serial line (is the loopback interface up?)");
     }
     listener.port = ntohs(address.sin_port);
     return listener;
@@ -54,20 +56,23 @@ UnixListener::UnixListener(std::filesystem::path path) : path_{std::move(path)} 
     struct stat status {};
     if (::lstat(path_.c_str(), &status) == 0) {
         if (!S_ISSOCK(status.st_mode)) {
-            throw Failure{ExitCode::usage,
-                          fmt::format("--link {} is a file and no socket: choose another path", path_.string())};
+            throw Failure{
+                ExitCode::usage,
+                fmt::format("--link {} is a file and no socket: choose another path", path_.string())};
         }
         if (is_served(address)) {
-            throw Failure{ExitCode::usage, fmt::format("--link {} is served by another lab: end it, or choose another path",
-                                                       path_.string())};
+            throw Failure{ExitCode::usage,
+                          fmt::format("--link {} is served by another lab: end it, or choose another path",
+                                      path_.string())};
         }
         ::unlink(path_.c_str());
     }
     FileDescriptor socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (!socket.valid() || ::bind(socket.get(), generic(address), sizeof address) != 0 ||
         ::listen(socket.get(), 8) != 0) {
-        throw Failure{ExitCode::usage, fmt::format("cannot make the link's socket {} ({}): choose another path",
-                                                   path_.string(), std::strerror(errno))};
+        throw Failure{ExitCode::usage,
+                      fmt::format("cannot make the link's socket {} ({}): choose another path",
+                                  path_.string(), std::strerror(errno))};
     }
     socket_ = std::move(socket);
 }

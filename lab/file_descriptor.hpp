@@ -32,16 +32,16 @@ private:
     int fd_ = -1;
 };
 
-// A listening TCP socket on a loopback port that the kernel chooses, so that any number of labs run side by side.
-// Throws Failure (internal).
+// A listening TCP socket on a loopback port that the kernel chooses, so that any number of labs run side by
+// side. Throws Failure (internal).
 struct LoopbackListener {
     FileDescriptor socket;
     std::uint16_t port = 0;
 };
 [[nodiscard]] LoopbackListener listen_on_loopback();
 
-// A listening Unix socket. A socket file that nobody serves any more is replaced; a served one, or another kind of
-// file, is a Failure (usage). The file goes away with the object.
+// A listening Unix socket. A socket file that nobody serves any more is replaced; a served one, or another
+// kind of file, is a Failure (usage). The file goes away with the object.
 class UnixListener {
 public:
     explicit UnixListener(std::filesystem::path path);

@@ -7,7 +7,9 @@
 namespace shadowtune::lab {
 namespace {
 
-[[nodiscard]] std::string with_space(const std::string& words) { return words.empty() ? words : " " + words; }
+[[nodiscard]] std::string with_space(const std::string& words) {
+    return words.empty() ? words : " " + words;
+}
 
 [[nodiscard]] std::string module_words(const Module& module) {
     return with_space(grub_words(module.arguments, "--module"));
@@ -67,9 +69,10 @@ std::string grub_words(std::string_view cmdline, std::string_view option) {
     };
     for (const char c : cmdline) {
         if (c == '\\' || c == '\'' || static_cast<unsigned char>(c) < 0x20) {
-            throw Failure{ExitCode::usage, fmt::format("{} '{}' holds a backslash, a single quote or a control character, "
-                                                       "which GRUB cannot pass on: leave it out",
-                                                       option, cmdline)};
+            throw Failure{ExitCode::usage,
+                          fmt::format("{} '{}' holds a backslash, a single quote or a control character, "
+                                      "which GRUB cannot pass on: leave it out",
+                                      option, cmdline)};
         }
         if (c == '"') {
             in_quotes = !in_quotes;
@@ -82,7 +85,8 @@ std::string grub_words(std::string_view cmdline, std::string_view option) {
         }
     }
     if (in_quotes) {
-        throw Failure{ExitCode::usage, fmt::format("{} '{}' has an open double quote: close it", option, cmdline)};
+        throw Failure{ExitCode::usage,
+                      fmt::format("{} '{}' has an open double quote: close it", option, cmdline)};
     }
     flush();
     return words;
@@ -91,8 +95,8 @@ std::string grub_words(std::string_view cmdline, std::string_view option) {
 std::string grub_config(const RunOptions& options, ImageKind l1) {
     const auto cmdline = with_space(grub_words(options.cmdline, "--cmdline"));
     // No menu and no wait; a failed line falls through to the console, where the run's time limit ends it.
-    return "set timeout=0\n" + (options.bare ? bare_config(options, l1, cmdline) : vmm_config(options, cmdline)) +
-           "boot\n";
+    return "set timeout=0\n" +
+           (options.bare ? bare_config(options, l1, cmdline) : vmm_config(options, cmdline)) + "boot\n";
 }
 
 } // namespace shadowtune::lab

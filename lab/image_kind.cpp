@@ -38,7 +38,8 @@ constexpr std::size_t multiboot2_search = 32 * 1024;
     const auto end = std::min(head.size(), multiboot2_search);
     for (std::size_t at = 0; at + 16 <= end; at += 8) {
         if (u32_at(head, at) != multiboot2_magic) continue;
-        if (u32_at(head, at) + u32_at(head, at + 4) + u32_at(head, at + 8) + u32_at(head, at + 12) == 0) return true;
+        if (u32_at(head, at) + u32_at(head, at + 4) + u32_at(head, at + 8) + u32_at(head, at + 12) == 0)
+            return true;
     }
     return false;
 }
@@ -65,9 +66,11 @@ ImageKind image_kind_of(const std::filesystem::path& file, std::string_view role
     std::ifstream stream{file, std::ios::binary};
     std::vector<char> head(image_head_bytes);
     // A directory opens, and fails only when read.
-    if (!stream || (!stream.read(head.data(), static_cast<std::streamsize>(head.size())) && stream.gcount() == 0)) {
+    if (!stream ||
+        (!stream.read(head.data(), static_cast<std::streamsize>(head.size())) && stream.gcount() == 0)) {
         throw Failure{ExitCode::bad_image,
-                      fmt::format("cannot read the {} '{}' ({}): check the path; 'scripts/setup' fetches the kernel",
+                      fmt::format("cannot read the {} '{}' ({}): check the path ('scripts/setup' fetches the "
+                                  "kernel, the build makes the VMM)",
                                   role, file.string(), errno != 0 ? std::strerror(errno) : "empty file")};
     }
     head.resize(static_cast<std::size_t>(stream.gcount()));

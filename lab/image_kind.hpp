@@ -20,7 +20,8 @@ inline constexpr std::size_t image_head_bytes = 32 * 1024;
 
 [[nodiscard]] ImageKind image_kind(std::span<const std::byte> head);
 
-// Reads the head and tells. Throws Failure (bad_image) naming `role` and the path where the file cannot be read.
+// Reads the head and tells. Throws Failure (bad_image) naming `role` and the path where the file cannot be
+// read.
 [[nodiscard]] ImageKind image_kind_of(const std::filesystem::path& file, std::string_view role);
 
 [[nodiscard]] std::string_view name_of(ImageKind kind);

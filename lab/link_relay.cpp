@@ -41,10 +41,12 @@ void LinkRelay::add_to(std::vector<pollfd>& polled) const {
     const auto events = [](bool read, bool write) {
         return static_cast<short>((read ? POLLIN : 0) | (write ? POLLOUT : 0));
     };
-    // COM2 is always read: a byte that nobody wants is dropped here, for inside Bochs it would stop the machine.
+    // COM2 is always read: a byte that nobody wants is dropped here, for inside Bochs it would stop the
+    // machine.
     if (machine_.valid()) polled.push_back({machine_.get(), events(true, !for_machine_.empty()), 0});
     if (client_.valid()) {
-        polled.push_back({client_.get(), events(for_machine_.size() < machine_backlog, !for_client_.empty()), 0});
+        polled.push_back(
+            {client_.get(), events(for_machine_.size() < machine_backlog, !for_client_.empty()), 0});
     }
 }
 
@@ -69,7 +71,8 @@ void LinkRelay::drop_client() {
     client_.reset();
     for_client_.clear();
     to_vmm_.reset();
-    // The old client may have been cut in the middle of a frame: end it, so that the next client's first frame counts.
+    // The old client may have been cut in the middle of a frame: end it, so that the next client's first
+    // frame counts.
     if (!between_frames_) {
         for_machine_.push_back(0);
         between_frames_ = true;
@@ -120,14 +123,15 @@ std::string LinkRelay::summary() const {
     const auto& down = from_vmm_.counts();
     const auto& up = to_vmm_.counts();
     if (down.frames + up.frames > 0) {
-        text = fmt::format("link faults: {} of {} frames from the VMM ({} corrupted, {} dropped, {} doubled), "
-                           "{} of {} to it ({} corrupted, {} dropped, {} doubled)",
-                           down.faults(), down.frames, down.corrupted, down.dropped, down.doubled, up.faults(), up.frames,
-                           up.corrupted, up.dropped, up.doubled);
+        text =
+            fmt::format("link faults: {} of {} frames from the VMM ({} corrupted, {} dropped, {} doubled), "
+                        "{} of {} to it ({} corrupted, {} dropped, {} doubled)",
+                        down.faults(), down.frames, down.corrupted, down.dropped, down.doubled, up.faults(),
+                        up.frames, up.corrupted, up.dropped, up.doubled);
     }
     if (dropped_bytes_ > 0) {
-        text += fmt::format("{}link: {} bytes dropped for a tool that did not read them", text.empty() ? "" : "; ",
-                            dropped_bytes_);
+        text += fmt::format("{}link: {} bytes dropped for a tool that did not read them",
+                            text.empty() ? "" : "; ", dropped_bytes_);
     }
     return text;
 }

@@ -12,9 +12,9 @@
 
 namespace shadowtune::lab {
 
-// Serves a Unix stream socket. Tools come and go; a newer one replaces the older. While none is connected the VMM's
-// bytes are dropped: its counters are cumulative, so that costs freshness only. A tool that stops reading is treated
-// the same way once `client_backlog` bytes wait for it: it must not stop the machine.
+// Serves a Unix stream socket. Tools come and go; a newer one replaces the older. While none is connected the
+// VMM's bytes are dropped: its counters are cumulative, so that costs freshness only. A tool that stops
+// reading is treated the same way once `client_backlog` bytes wait for it: it must not stop the machine.
 class LinkRelay {
 public:
     LinkRelay(const std::filesystem::path& socket, LinkFaults faults);
@@ -47,7 +47,7 @@ private:
     FaultInjector to_vmm_;
     std::vector<std::uint8_t> for_client_;
     std::vector<std::uint8_t> for_machine_;
-    bool between_frames_ = true; // whether the last byte towards the VMM ended a frame
+    bool between_frames_ = true;      // whether the last byte towards the VMM ended a frame
     std::uint64_t dropped_bytes_ = 0; // only those that a slow tool missed
 };
 

@@ -27,6 +27,10 @@ constexpr auto log_interval = 1000ms;
     return 0;
 }
 
+[[nodiscard]] Verdict reset_verdict() {
+    return {ExitCode::machine_reset, "the guest reset the machine instead of powering off"};
+}
+
 } // namespace
 
 Machine::Machine(const RunOptions& options, const WorkDir& work)
@@ -43,10 +47,11 @@ Machine::Machine(const RunOptions& options, const WorkDir& work)
 void Machine::start_bochs() {
     work_.write("bochsrc", bochs_config(options_, {com1_listener_.port, com2_listener_.port}));
     work_.write("commands", debugger_commands);
-    bochs_ = std::make_unique<Child>(Child::Spec{.command = {"bochs", "-q", "-f", "bochsrc", "-rc", "commands"},
-                                                 .directory = work_.path(),
-                                                 .standard_output = debug_port_.slave.get(),
-                                                 .error_file = work_.path() / "bochs.err"});
+    bochs_ =
+        std::make_unique<Child>(Child::Spec{.command = {"bochs", "-q", "-f", "bochsrc", "-rc", "commands"},
+                                            .directory = work_.path(),
+                                            .standard_output = debug_port_.slave.get(),
+                                            .error_file = work_.path() / "bochs.err"});
     // The pty then reports a hang-up when Bochs, its only writer, is gone.
     debug_port_.slave.reset();
     started_ = Clock::now();
@@ -73,14 +78,13 @@ Verdict Machine::run(int signal_fd) {
         }
         const auto now = Clock::now();
         if (options_.timeout > 0s && now >= started_ + options_.timeout) {
-            return {ExitCode::timeout, fmt::format("the machine still ran after {} s (--timeout)", options_.timeout.count())};
+            return {ExitCode::timeout,
+                    fmt::format("the machine still ran after {} s (--timeout)", options_.timeout.count())};
         }
         if (now >= next_log) {
             next_log = now + log_interval;
             look_for_reset();
-            if (was_reset_) {
-                return {ExitCode::machine_reset, "the guest reset the machine instead of powering off"};
-            }
+            if (was_reset_) return reset_verdict();
         }
     }
 }
@@ -91,7 +95,8 @@ void Machine::poll_once(int signal_fd) {
     polled_.push_back({bochs_->end_fd(), POLLIN, 0});
     if (debug_port_.master.valid()) polled_.push_back({debug_port_.master.get(), POLLIN, 0});
     if (com1_.valid()) {
-        polled_.push_back({com1_.get(), static_cast<short>(POLLIN | (input_allowed_ && !typed_.empty() ? POLLOUT : 0)), 0});
+        polled_.push_back(
+            {com1_.get(), static_cast<short>(POLLIN | (input_allowed_ && !typed_.empty() ? POLLOUT : 0)), 0});
     } else if (com1_listener_.socket.valid()) {
         polled_.push_back({com1_listener_.socket.get(), POLLIN, 0});
     }
@@ -102,7 +107,8 @@ void Machine::poll_once(int signal_fd) {
 
     if (::poll(polled_.data(), polled_.size(), milliseconds_left()) < 0) {
         if (errno != EINTR) throw system_failure("cannot wait for the machine");
-        for (auto& entry : polled_) entry.revents = 0;
+        for (auto& entry : polled_)
+            entry.revents = 0;
         return;
     }
     if (events_of(polled_, signal_fd) != 0) {
@@ -121,7 +127,8 @@ void Machine::poll_once(int signal_fd) {
 }
 
 void Machine::accept_serial_lines() {
-    // Bochs connects once for each line; the port is closed again at once, so that nobody else takes the place.
+    // Bochs connects once for each line; the port is closed again at once, so that nobody else takes the
+    // place.
     if (com1_listener_.socket.valid() && events_of(polled_, com1_listener_.socket.get()) != 0) {
         com1_ = accept_connection(com1_listener_.socket.get());
         if (com1_.valid()) com1_listener_.socket.reset();
@@ -205,9 +212,11 @@ void Machine::look_for_reset() {
 
 // Bochs is gone, but what it wrote last may still be on its way.
 void Machine::drain() {
-    while (com1_.valid()) read_console();
+    while (com1_.valid())
+        read_console();
     // A dead writer makes the pty fail with EIO once it is empty.
-    while (debug_port_.master.valid()) read_debug_port();
+    while (debug_port_.master.valid())
+        read_debug_port();
     const auto rest = filter_.finish();
     watch_.pass(rest);
     print(rest);
@@ -216,12 +225,15 @@ void Machine::drain() {
 Verdict Machine::verdict_of_end() {
     const int status = bochs_->wait();
     drain();
-    auto verdict = verdict_of(read_text(work_.path() / "bochs.err"), status);
-    if (options_.bare) return verdict;
+    const auto verdict = verdict_of(read_text(work_.path() / "bochs.err"), status);
     // The VMM ends in the same way as a guest that powers off; its last words make the difference.
-    if (!watch_.cannot_start().empty()) return {ExitCode::vmm_cannot_start, watch_.cannot_start()};
-    if (!watch_.stopped().empty()) return {ExitCode::l1_stopped, watch_.stopped()};
-    return verdict;
+    if (!options_.bare && !watch_.cannot_start().empty())
+        return {ExitCode::vmm_cannot_start, watch_.cannot_start()};
+    if (!options_.bare && !watch_.stopped().empty()) return {ExitCode::l1_stopped, watch_.stopped()};
+    // What a machine does after a reset (boot again, or fault on what the first boot left) is no finding of
+    // its own.
+    look_for_reset();
+    return was_reset_ ? reset_verdict() : verdict;
 }
 
 } // namespace shadowtune::lab

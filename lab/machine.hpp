@@ -58,10 +58,10 @@ private:
 
     DebugPortFilter filter_;
     VerdictWatch watch_;
-    std::string typed_;       // from the input, not yet taken by COM1
+    std::string typed_; // from the input, not yet taken by COM1
     bool input_open_;
-    bool input_allowed_;      // input_after has been seen
-    std::string recent_;      // the console's last bytes, for input_after
+    bool input_allowed_; // input_after has been seen
+    std::string recent_; // the console's last bytes, for input_after
     std::vector<pollfd> polled_;
     int signal_ = 0;
     std::uintmax_t log_read_ = 0; // how much of bochs.log look_for_reset has seen

@@ -14,7 +14,9 @@
 namespace shadowtune::lab {
 namespace {
 
-[[nodiscard]] Failure usage(const std::string& message) { return Failure{ExitCode::usage, message}; }
+[[nodiscard]] Failure usage(const std::string& message) {
+    return Failure{ExitCode::usage, message};
+}
 
 // The whole of `text` as a decimal number, or nothing.
 template <typename Number>
@@ -56,7 +58,8 @@ Module parse_module(std::string_view text) {
     const auto comma = text.find(',');
     Module module{std::filesystem::path{text.substr(0, comma)}, {}};
     if (comma != std::string_view::npos) module.arguments = text.substr(comma + 1);
-    if (module.file.empty()) throw usage(fmt::format("--module '{}' names no file: give FILE[,ARGUMENTS]", text));
+    if (module.file.empty())
+        throw usage(fmt::format("--module '{}' names no file: give FILE[,ARGUMENTS]", text));
     return module;
 }
 
@@ -86,16 +89,19 @@ void check_options(const RunOptions& options) {
         throw usage("--module goes with --l1 multiboot:ELF only: give Linux its files with --initrd");
     }
     if (options.l1_kind == L1Kind::multiboot && !options.initrd.empty()) {
-        throw usage("--initrd goes with --l1 linux:BZIMAGE only: give a multiboot L1 its files with --module");
+        throw usage(
+            "--initrd goes with --l1 linux:BZIMAGE only: give a multiboot L1 its files with --module");
     }
     if (options.bare && (!options.link.empty() || options.faults.one_in != 0 || !options.profile.empty() ||
                          !options.vmm_arguments.empty())) {
-        throw usage("--bare boots L1 without the VMM: leave out --link, --link-faults, --profile, --record and --vmm-args");
+        throw usage("--bare boots L1 without the VMM: leave out --link, --link-faults, --profile, --record "
+                    "and --vmm-args");
     }
     if (!options.bare && options.vmm.empty()) throw usage("no VMM: give --vmm ELF, or --bare");
     if (options.link.native().size() >= sizeof(sockaddr_un::sun_path)) {
-        throw usage(fmt::format("--link path is longer than a socket's name may be ({} bytes): choose a shorter one",
-                                sizeof(sockaddr_un::sun_path) - 1));
+        throw usage(
+            fmt::format("--link path is longer than a socket's name may be ({} bytes): choose a shorter one",
+                        sizeof(sockaddr_un::sun_path) - 1));
     }
 }
 

@@ -38,7 +38,8 @@ struct RunOptions {
     std::uint32_t memory_mib = 512; // of the whole machine; 32 to 4000
     std::uint32_t cpus = 1;         // 1 to 8
     std::string cpu_model = "corei7_haswell_4770";
-    // Emulated instructions per emulated second. High: timers disturb less. Low: waiting and serial lines are cheaper.
+    // Emulated instructions per emulated second. High: timers disturb less. Low: waiting and serial lines are
+    // cheaper.
     std::uint64_t ips = 500'000'000; // 1 million to 4 billion
 
     bool bare = false; // boot L1 without the VMM; everything below about vmm and link is then unused
@@ -48,15 +49,17 @@ struct RunOptions {
 
     std::filesystem::path link; // Unix socket to serve the VMM's link on; empty: one in the work directory
     LinkFaults faults;
-    // Called once, from the thread that runs the lab, when the link's socket can be connected to. It must not block:
-    // whoever records starts a thread here. SIGINT and SIGTERM are blocked by then, so that thread never gets them.
+    // Called once, from the thread that runs the lab, when the link's socket can be connected to. It must not
+    // block: whoever records starts a thread here. SIGINT and SIGTERM are blocked by then, so that thread
+    // never gets them.
     std::function<void(const std::filesystem::path& socket)> on_link_ready;
 
     std::chrono::seconds timeout{0}; // wall-clock time for the machine to run; 0: no limit
-    // Nothing typed reaches L1 before L1 has printed this; empty: at once. A UART that is being probed or a console that is
-    // being opened throws its input away, so a script that pipes commands in wants its L1's "ready" line here.
+    // Nothing typed reaches L1 before L1 has printed this; empty: at once. A UART that is being probed or a
+    // console that is being opened throws its input away, so a script that pipes commands in wants its L1's
+    // "ready" line here.
     std::string input_after;
-    int input_fd = 0;         // typed to L1's console; -1: nothing. Its end does not end the run.
+    int input_fd = 0; // typed to L1's console; -1: nothing. Its end does not end the run.
     // Gets L1's console and the debug port's bytes as they come; none: standard output.
     std::function<void(std::span<const char>)> console;
     bool quiet = false; // no progress lines on standard error

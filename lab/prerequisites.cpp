@@ -24,12 +24,14 @@ namespace {
 
 void need_program(const std::string& program, std::string_view package) {
     if (is_in_path(program)) return;
-    throw Failure{ExitCode::not_ready, fmt::format("'{}' is not installed (package {}): run scripts/setup", program, package)};
+    throw Failure{ExitCode::not_ready,
+                  fmt::format("'{}' is not installed (package {}): run scripts/setup", program, package)};
 }
 
 void need_file(std::string_view file, std::string_view package) {
     if (::access(std::string{file}.c_str(), R_OK) == 0) return;
-    throw Failure{ExitCode::not_ready, fmt::format("{} is missing (package {}): run scripts/setup", file, package)};
+    throw Failure{ExitCode::not_ready,
+                  fmt::format("{} is missing (package {}): run scripts/setup", file, package)};
 }
 
 [[nodiscard]] Failure wrong_kind(const std::filesystem::path& file, std::string_view role, ImageKind found,
@@ -42,11 +44,14 @@ void need_file(std::string_view file, std::string_view package) {
     const auto kind = image_kind_of(options.l1, "L1 image");
     const bool is_linux = kind == ImageKind::linux_bzimage;
     if (options.l1_kind == L1Kind::linux_bzimage && !is_linux) {
-        throw wrong_kind(options.l1, "L1 image", kind,
-                         "Linux bzImage: give a vmlinuz ('scripts/setup' fetches one), or --l1 multiboot:ELF");
+        throw wrong_kind(
+            options.l1, "L1 image", kind,
+            "Linux bzImage: give a vmlinuz ('scripts/setup' fetches one), or --l1 multiboot:ELF");
     }
-    if (options.l1_kind == L1Kind::multiboot && kind != ImageKind::multiboot1 && kind != ImageKind::multiboot2) {
-        throw wrong_kind(options.l1, "L1 image", kind, "multiboot image: give an ELF with a multiboot header, or --l1 linux:BZIMAGE");
+    if (options.l1_kind == L1Kind::multiboot && kind != ImageKind::multiboot1 &&
+        kind != ImageKind::multiboot2) {
+        throw wrong_kind(options.l1, "L1 image", kind,
+                         "multiboot image: give an ELF with a multiboot header, or --l1 linux:BZIMAGE");
     }
     return kind;
 }
@@ -63,11 +68,13 @@ ImageKind check_prerequisites(const RunOptions& options) {
 
     const auto l1 = check_l1(options);
     if (!options.initrd.empty()) static_cast<void>(image_kind_of(options.initrd, "initrd"));
-    for (const auto& module : options.modules) static_cast<void>(image_kind_of(module.file, "boot module"));
+    for (const auto& module : options.modules)
+        static_cast<void>(image_kind_of(module.file, "boot module"));
     if (!options.bare) {
         const auto vmm = image_kind_of(options.vmm, "VMM (--vmm)");
         if (vmm != ImageKind::multiboot2) {
-            throw wrong_kind(options.vmm, "VMM", vmm, "multiboot 2 image: give the build's shadowtune-vmm.elf");
+            throw wrong_kind(options.vmm, "VMM", vmm,
+                             "multiboot 2 image: give the build's shadowtune-vmm.elf");
         }
     }
     return l1;

@@ -6,8 +6,8 @@
 
 namespace shadowtune::lab {
 
-// Looks for Bochs, its BIOSes, GRUB's modules, xorriso, and at every image. Gives the kind of L1. Throws Failure:
-// not_ready or bad_image, naming the mend.
+// Looks for Bochs, its BIOSes, GRUB's modules, xorriso, and at every image. Gives the kind of L1. Throws
+// Failure: not_ready or bad_image, naming the mend.
 [[nodiscard]] ImageKind check_prerequisites(const RunOptions& options);
 
 } // namespace shadowtune::lab

@@ -57,7 +57,8 @@ void say(const RunOptions& options, const std::string& line) {
     say(options, "making the boot image");
     make_boot_image(options, l1, work);
     Machine machine{options, work};
-    say(options, fmt::format("the machine runs{}", options.bare ? " without the VMM" : ", link at " + machine.link().string()));
+    say(options, fmt::format("the machine runs{}",
+                             options.bare ? " without the VMM" : ", link at " + machine.link().string()));
     if (!options.bare && options.on_link_ready) options.on_link_ready(machine.link());
     const auto verdict = machine.run(signals.fd());
     say(options, machine.link_summary());

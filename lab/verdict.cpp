@@ -27,14 +27,23 @@ Verdict verdict_of(std::string_view standard_error, int wait_status) {
         if (message.find("3rd") != std::string_view::npos) {
             return {ExitCode::emulator_panic, fmt::format("triple fault in the machine: {}", message)};
         }
+        // The configuration is ours but for the processor's name, which only Bochs can check.
+        if (message.find("bochsrc:") != std::string_view::npos) {
+            return {ExitCode::usage,
+                    fmt::format("Bochs refuses its configuration ({}): is --cpu-model one of those "
+                                "that 'bochs --help cpu' lists?",
+                                message)};
+        }
         return {ExitCode::emulator_panic, fmt::format("Bochs panic: {}", message)};
     }
     if (WIFSIGNALED(wait_status)) {
-        return {ExitCode::emulator_panic, fmt::format("Bochs was killed by signal {} ({})", WTERMSIG(wait_status),
-                                                      strsignal(WTERMSIG(wait_status)))};
+        return {ExitCode::emulator_panic,
+                fmt::format("Bochs was killed by signal {} ({})", WTERMSIG(wait_status),
+                            strsignal(WTERMSIG(wait_status)))};
     }
-    return {ExitCode::emulator_panic, fmt::format("Bochs ended without a message, status {}",
-                                                  WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : wait_status)};
+    return {ExitCode::emulator_panic,
+            fmt::format("Bochs ended without a message, status {}",
+                        WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : wait_status)};
 }
 
 bool tells_of_reset(std::string_view log_line) {

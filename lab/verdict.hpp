@@ -13,9 +13,9 @@ struct Verdict {
     std::string reason; // one line for a person
 };
 
-// `standard_error` is Bochs's; `wait_status` as waitpid gives it. Knows Bochs 2.7's two ways of a power-off: the ACPI
-// controller's soft power off (S5), and the string "Shutdown" written to port 0x8900. Both end Bochs with status 1 and
-// a message, as a panic does: only the message tells them apart.
+// `standard_error` is Bochs's; `wait_status` as waitpid gives it. Knows Bochs 2.7's two ways of a power-off:
+// the ACPI controller's soft power off (S5), and the string "Shutdown" written to port 0x8900. Both end Bochs
+// with status 1 and a message, as a panic does: only the message tells them apart.
 [[nodiscard]] Verdict verdict_of(std::string_view standard_error, int wait_status);
 
 // Whether the log tells of a reset of the running machine (the first reset, at power-on, is none).

@@ -18,7 +18,8 @@ WorkDir::WorkDir() {
     if (base.empty()) base = "/tmp";
     auto pattern = (base / "shadowtune-lab-XXXXXX").string();
     if (mkdtemp(pattern.data()) == nullptr) {
-        throw system_failure(fmt::format("cannot make a work directory in {} (set TMPDIR to another place)", base.string()));
+        throw system_failure(
+            fmt::format("cannot make a work directory in {} (set TMPDIR to another place)", base.string()));
     }
     path_ = pattern;
 }
@@ -49,9 +50,10 @@ void WorkDir::copy(const fs::path& from, const fs::path& name, std::string_view 
     fs::create_directories(file.parent_path(), error);
     fs::copy_file(from, file, error);
     if (error) {
-        throw Failure{ExitCode::not_ready, fmt::format("cannot copy the {} '{}' into the work directory {} ({}): check the "
-                                                       "path, and that the disk has room",
-                                                       role, from.string(), path_.string(), error.message())};
+        throw Failure{ExitCode::not_ready,
+                      fmt::format("cannot copy the {} '{}' into the work directory {} ({}): check the "
+                                  "path, and that the disk has room",
+                                  role, from.string(), path_.string(), error.message())};
     }
 }
 

@@ -23,7 +23,8 @@ public:
     void write(const std::filesystem::path& name, std::string_view content) const;
 
     // Copies `from` to `name` below the directory. Throws Failure: not_ready where `from` cannot be read.
-    void copy(const std::filesystem::path& from, const std::filesystem::path& name, std::string_view role) const;
+    void copy(const std::filesystem::path& from, const std::filesystem::path& name,
+              std::string_view role) const;
 
 private:
     std::filesystem::path path_;

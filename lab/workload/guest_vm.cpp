@@ -31,8 +31,8 @@ constexpr std::uint16_t code_selector = 0x08;
 constexpr std::uint16_t data_selector = 0x10;
 constexpr unsigned max_cpuid_entries = 256;
 
-// The kernel header's kvm_cpuid2 ends in a flexible array, which in C++ makes it 4 bytes longer than it is, and its two
-// requests, whose numbers hold its size, unknown to the kernel.
+// The kernel header's kvm_cpuid2 ends in a flexible array, which in C++ makes it 4 bytes longer than it is,
+// and its two requests, whose numbers hold its size, unknown to the kernel.
 struct CpuidTable {
     std::uint32_t count = 0;
     std::uint32_t padding = 0;
@@ -65,7 +65,9 @@ int request(int fd, const char* name, unsigned long number, Argument... argument
     return static_cast<std::uint32_t>(CODE_BASE + (symbol - guest_begin));
 }
 
-[[nodiscard]] std::uint32_t mixed(std::uint32_t sum, std::uint32_t value) { return (sum ^ value) * CHECKSUM_PRIME; }
+[[nodiscard]] std::uint32_t mixed(std::uint32_t sum, std::uint32_t value) {
+    return (sum ^ value) * CHECKSUM_PRIME;
+}
 
 [[nodiscard]] kvm_segment flat_segment(std::uint16_t selector, bool code) {
     kvm_segment segment{};
@@ -108,7 +110,8 @@ GuestVm::~GuestVm() {
 void GuestVm::create_memory() {
     low_ = map_memory(LOW_BYTES);
     fresh_ = map_memory(fresh_bytes);
-    const auto add_slot = [this](std::uint32_t slot, std::uint64_t base, std::size_t bytes, const std::byte* memory) {
+    const auto add_slot = [this](std::uint32_t slot, std::uint64_t base, std::size_t bytes,
+                                 const std::byte* memory) {
         kvm_userspace_memory_region region{};
         region.slot = slot;
         region.guest_phys_addr = base;

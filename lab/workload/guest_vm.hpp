@@ -26,7 +26,8 @@ struct LoopResult {
     std::uint64_t ticks = 0;         // RDTSC around the loop
 };
 
-// Kept over many loops: creating a guest touches most VMCS fields once, which would blur a recording of a short loop.
+// Kept over many loops: creating a guest touches most VMCS fields once, which would blur a recording of a
+// short loop.
 class GuestVm {
 public:
     explicit GuestVm(Irqchip irqchip); // throws KvmError

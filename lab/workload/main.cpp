@@ -47,7 +47,8 @@ const Loop loops[] = {
     {"cpuid", guest_cpuid, Irqchip::none, 1, "CPUID, handled in L1's kernel"},
     {"out", guest_out, Irqchip::none, 1, "OUT, goes to L1's user space"},
     {"hlt", guest_hlt, Irqchip::none, 1, "HLT, goes to L1's user space"},
-    {"hlt-irq", guest_hlt_irq, Irqchip::in_kernel, 1, "HLT, waits in L1's kernel for an interrupt from its PIC"},
+    {"hlt-irq", guest_hlt_irq, Irqchip::in_kernel, 1,
+     "HLT, waits in L1's kernel for an interrupt from its PIC"},
     {"ept", guest_ept, Irqchip::none, 1, "EPT violation by touching a fresh page"},
     {"msr", guest_msr, Irqchip::none, 1, "WRMSR and RDMSR in turn"},
     {"interrupt", guest_interrupt, Irqchip::none, 1, "OUT, answered with an injected interrupt"},
@@ -87,8 +88,8 @@ public:
             const auto done = laps * loop.exits_per_lap;
             const auto result = vm(loop.irqchip).run(loop.entry, laps);
             const auto* name = loop.name.data();
-            print("%s exits=%u result=%08x%08x%08x\n", name, done, result.guest_checksum, result.user_checksum,
-                  result.interrupts);
+            print("%s exits=%u result=%08x%08x%08x\n", name, done, result.guest_checksum,
+                  result.user_checksum, result.interrupts);
             print("%s ticks-per-exit=%llu\n", name, static_cast<unsigned long long>(result.ticks / done));
             return true;
         } catch (const KvmError& error) {
@@ -111,12 +112,14 @@ private:
 [[nodiscard]] std::optional<std::uint32_t> parse_exits(std::string_view text) {
     std::uint32_t exits = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), exits);
-    if (error != std::errc{} || end != text.data() + text.size() || exits == 0 || exits > max_exits) return std::nullopt;
+    if (error != std::errc{} || end != text.data() + text.size() || exits == 0 || exits > max_exits)
+        return std::nullopt;
     return exits;
 }
 
 // NAME and COUNT as words; false where one of them is wrong.
-[[nodiscard]] bool run_words(Runner& runner, std::string_view name, std::string_view count, bool& usage_error) {
+[[nodiscard]] bool run_words(Runner& runner, std::string_view name, std::string_view count,
+                             bool& usage_error) {
     const auto* loop = find_loop(name);
     const auto exits = parse_exits(count);
     usage_error = loop == nullptr || !exits;
@@ -147,7 +150,8 @@ private:
         const auto space = line.find(' ');
         const auto name = line.substr(0, space);
         bool usage_error = false;
-        const bool good = run_words(runner, name, space == std::string::npos ? "" : line.substr(space + 1), usage_error);
+        const bool good =
+            run_words(runner, name, space == std::string::npos ? "" : line.substr(space + 1), usage_error);
         // Always answered, so that a script never waits for ever.
         print("%s %s\n", good ? "done" : "failed", name.c_str());
     }
@@ -155,8 +159,10 @@ private:
 }
 
 void help() {
-    print("Usage: l2-workload NAME COUNT [NAME COUNT]...\n       l2-workload --serve   (reads 'NAME COUNT' lines; 'quit' ends)\n");
-    for (const auto& loop : loops) print("  %-10s %s\n", loop.name.data(), loop.meaning.data());
+    print("Usage: l2-workload NAME COUNT [NAME COUNT]...\n       l2-workload --serve   (reads 'NAME COUNT' "
+          "lines; 'quit' ends)\n");
+    for (const auto& loop : loops)
+        print("  %-10s %s\n", loop.name.data(), loop.meaning.data());
 }
 
 } // namespace
@@ -175,7 +181,8 @@ int main(int argc, char** argv) {
     Runner runner;
     for (std::size_t i = 0; i < words.size(); i += 2) {
         bool usage_error = false;
-        if (!run_words(runner, words[i], words[i + 1], usage_error)) return usage_error ? status_usage : status_kvm;
+        if (!run_words(runner, words[i], words[i + 1], usage_error))
+            return usage_error ? status_usage : status_kvm;
     }
     return status_ok;
 }

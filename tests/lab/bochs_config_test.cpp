@@ -15,7 +15,8 @@ TEST(BochsConfig, takes_what_is_asked_for) {
     options.ips = 50'000'000;
     options.cpu_model = "broadwell_ult";
     const auto text = bochs_config(options, {4001, 4002});
-    EXPECT_TRUE(has_line(text, "cpu: model=broadwell_ult, count=2, ips=50000000, reset_on_triple_fault=0")) << text;
+    EXPECT_TRUE(has_line(text, "cpu: model=broadwell_ult, count=2, ips=50000000, reset_on_triple_fault=0"))
+        << text;
     EXPECT_TRUE(has_line(text, "com1: enabled=1, mode=socket-client, dev=127.0.0.1:4001"));
     EXPECT_TRUE(has_line(text, "com2: enabled=1, mode=socket-client, dev=127.0.0.1:4002"));
     EXPECT_TRUE(has_line(text, "memory: guest=512, host=512"));

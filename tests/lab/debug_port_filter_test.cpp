@@ -5,9 +5,11 @@
 namespace shadowtune::lab {
 namespace {
 
-const std::string banner = "=====\n  Bochs x86 Emulator 2.7\n00000000000i[      ] using log file bochs.log\nNext at t=0\n";
+const std::string banner =
+    "=====\n  Bochs x86 Emulator 2.7\n00000000000i[      ] using log file bochs.log\nNext at t=0\n";
 const std::string cpu_line = "(0) [0x0000fffffff0] f000:fff0 (unk. ctxt): jmpf 0xf000:e05b ; ea5be000f0\n";
-const std::string stop_line = "(0).[4638948569] [0x00000162de5f] 0010:ffffffff8162de5f (unk. ctxt): out dx, ax\n";
+const std::string stop_line =
+    "(0).[4638948569] [0x00000162de5f] 0010:ffffffff8162de5f (unk. ctxt): out dx, ax\n";
 
 // The same however the output is cut.
 [[nodiscard]] std::string filtered(const std::string& output, unsigned cpus = 1) {
@@ -16,7 +18,8 @@ const std::string stop_line = "(0).[4638948569] [0x00000162de5f] 0010:ffffffff81
     result += whole.finish();
     DebugPortFilter pieces{cpus};
     std::string by_bytes;
-    for (const char c : output) by_bytes += pieces.pass({&c, 1});
+    for (const char c : output)
+        by_bytes += pieces.pass({&c, 1});
     by_bytes += pieces.finish();
     EXPECT_EQ(result, by_bytes);
     return result;

@@ -11,7 +11,8 @@ using Bytes = std::vector<std::uint8_t>;
 [[nodiscard]] Bytes frames(std::size_t count, std::size_t length = 10) {
     Bytes bytes;
     for (std::size_t i = 0; i < count; ++i) {
-        for (std::size_t j = 1; j < length; ++j) bytes.push_back(static_cast<std::uint8_t>(1 + (i + j) % 255));
+        for (std::size_t j = 1; j < length; ++j)
+            bytes.push_back(static_cast<std::uint8_t>(1 + (i + j) % 255));
         bytes.push_back(0);
     }
     return bytes;
@@ -60,7 +61,8 @@ TEST(FaultInjector, the_same_seed_gives_the_same_faults_however_the_stream_is_cu
     FaultInjector second{{3, 10}};
     FaultInjector third{{4, 10}};
     first.pass(in, whole);
-    for (const auto byte : in) second.pass(Bytes{byte}, pieces);
+    for (const auto byte : in)
+        second.pass(Bytes{byte}, pieces);
     third.pass(in, other);
     EXPECT_EQ(whole, pieces);
     EXPECT_NE(whole, other);

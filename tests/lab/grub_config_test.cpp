@@ -1,6 +1,5 @@
-#include "lab/grub_config.hpp"
-
 #include "lab/failure.hpp"
+#include "lab/grub_config.hpp"
 
 #include <gtest/gtest.h>
 
@@ -66,7 +65,8 @@ TEST(GrubConfig, bare_uses_the_loader_of_the_kind_found) {
     RunOptions options;
     options.bare = true;
     options.cmdline = "quiet";
-    EXPECT_EQ(grub_config(options, ImageKind::linux_bzimage), "set timeout=0\nlinux /boot/l1 'quiet'\nboot\n");
+    EXPECT_EQ(grub_config(options, ImageKind::linux_bzimage),
+              "set timeout=0\nlinux /boot/l1 'quiet'\nboot\n");
     options.l1_kind = L1Kind::multiboot;
     options.modules = {{"a", "x"}};
     EXPECT_EQ(grub_config(options, ImageKind::multiboot1),

@@ -1,6 +1,5 @@
-#include "lab/image_kind.hpp"
-
 #include "lab/failure.hpp"
+#include "lab/image_kind.hpp"
 
 #include <cstdint>
 #include <cstring>
@@ -12,7 +11,9 @@ namespace {
 
 using Image = std::vector<std::byte>;
 
-void put(Image& image, std::size_t at, std::uint32_t value) { std::memcpy(image.data() + at, &value, sizeof value); }
+void put(Image& image, std::size_t at, std::uint32_t value) {
+    std::memcpy(image.data() + at, &value, sizeof value);
+}
 
 [[nodiscard]] Image bzimage() {
     Image image(4096);

@@ -1,6 +1,5 @@
-#include "lab/link_relay.hpp"
-
 #include "lab/failure.hpp"
+#include "lab/link_relay.hpp"
 #include "lab/work_dir.hpp"
 
 #include <array>
@@ -102,7 +101,9 @@ TEST_F(LinkRelayTest, a_client_may_come_back) {
     }
 }
 
-TEST_F(LinkRelayTest, a_served_socket_is_not_taken_over) { EXPECT_THROW(LinkRelay(path_, {}), Failure); }
+TEST_F(LinkRelayTest, a_served_socket_is_not_taken_over) {
+    EXPECT_THROW(LinkRelay(path_, {}), Failure);
+}
 
 TEST(UnixListenerTest, replaces_a_dead_socket_only) {
     const WorkDir work;

@@ -1,6 +1,5 @@
-#include "lab/options.hpp"
-
 #include "lab/failure.hpp"
+#include "lab/options.hpp"
 
 #include <gtest/gtest.h>
 

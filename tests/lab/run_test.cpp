@@ -1,7 +1,6 @@
-#include "lab/run.hpp"
-
-#include "lab/prerequisites.hpp"
 #include "lab/failure.hpp"
+#include "lab/prerequisites.hpp"
+#include "lab/run.hpp"
 #include "lab/work_dir.hpp"
 
 #include <cstdlib>

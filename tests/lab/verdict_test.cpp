@@ -14,16 +14,23 @@ constexpr int exited_with_1 = 1 << 8;
 }
 
 TEST(Verdict, both_ways_of_a_power_off) {
-    EXPECT_EQ(verdict_of(farewell("[ACPI  ] ACPI control: soft power off"), exited_with_1).code, ExitCode::powered_off);
+    EXPECT_EQ(verdict_of(farewell("[ACPI  ] ACPI control: soft power off"), exited_with_1).code,
+              ExitCode::powered_off);
     EXPECT_EQ(verdict_of(farewell("[UNMAP ] Shutdown port: shutdown requested"), exited_with_1).code,
               ExitCode::powered_off);
 }
 
 TEST(Verdict, a_panic_is_told_with_its_message) {
-    const auto verdict = verdict_of(farewell("[CPU0  ] exception(): 3rd (13) exception with no resolution"), exited_with_1);
+    const auto verdict =
+        verdict_of(farewell("[CPU0  ] exception(): 3rd (13) exception with no resolution"), exited_with_1);
     EXPECT_EQ(verdict.code, ExitCode::emulator_panic);
     EXPECT_NE(verdict.reason.find("triple fault"), std::string::npos);
     EXPECT_NE(verdict_of(farewell("[MEM0  ] bad"), exited_with_1).reason.find("bad"), std::string::npos);
+}
+
+TEST(Verdict, an_unknown_processor_is_a_wrong_option) {
+    EXPECT_EQ(verdict_of(farewell("[      ] bochsrc:5: cpu directive malformed."), exited_with_1).code,
+              ExitCode::usage);
 }
 
 TEST(Verdict, an_end_without_a_message) {
