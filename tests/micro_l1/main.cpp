@@ -54,13 +54,15 @@ void serve(std::string_view boot_line) {
     for (;;) {
         const std::string_view line{read_line()};
         if (line == "quit") return;
-        if (line.substr(0, 3) != "run") {
+        if (!line.starts_with("run")) {
             fail("command", "'", line, "' is none of run and quit");
             continue;
         }
+        std::string_view words{line};
+        words.remove_prefix(3);
         Parameters parameters;
         parameters.add(boot_line);
-        parameters.add(line.substr(3));
+        parameters.add(words);
         run(parameters);
     }
 }

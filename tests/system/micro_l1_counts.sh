@@ -1,0 +1,69 @@
+#!/bin/bash
+# micro_l1_counts.sh TRIPS SEED [FAULTS]: L0's recorded counts equal the micro-L1's own, for every encoding, access and
+# exit reason; and so does the number of round trips. FAULTS: as for `lab run --link-faults`, for example 7,1/100.
+source "$(dirname "$0")/micro_l1.sh"
+
+trips=$1
+seed=$2
+faults=${3:-}
+database=$WORK/counts.db
+command -v sqlite3 >/dev/null || die "sqlite3 is missing; install the package sqlite3"
+
+lab_start_under_vmm "script=trips seed=$seed trips=$trips counts=1 out=e9 wait=1" --timeout 900 \
+    ${faults:+--link-faults "$faults"}
+wait_for '^READY' 1 120
+
+# Mode trap: every access exits. The recorder's first snapshot comes before L1's first access.
+"$SHADOWTUNE" record --link "$LINK" --db "$database" --mode trap --interval 0.5 >"$WORK/record.out" 2>&1 &
+recorder=$!
+OTHER_PIDS+=("$recorder")
+deadline=$((SECONDS + 120))
+until [ "$(sqlite3 "$database" 'SELECT count(*) FROM snapshot' 2>/dev/null || echo 0)" -ge 1 ]; do
+    kill -0 "$recorder" 2>/dev/null || { cat "$WORK/record.out" >&2; die "the recorder ended before its first snapshot"; }
+    [ "$SECONDS" -lt "$deadline" ] || die "no snapshot in 120 s"
+    sleep 0.2
+done
+
+type_line "run"
+wait_for '^DONE run' 1 700
+# L1 waits for a line and accesses nothing. Interrupted, the recorder takes one last snapshot.
+kill -INT "$recorder"
+code=0
+wait "$recorder" || code=$?
+[ "$code" -eq 0 ] || { cat "$WORK/record.out" >&2; die "the recorder ended with code $code"; }
+OTHER_PIDS=()
+type_line "quit"
+lab_end
+check_summary
+
+# The largest cumulative count of each counter, against L1's own table, to the last access.
+sqlite3 -separator ' ' "$database" \
+    "SELECT printf('0x%x', encoding), CASE access WHEN 0 THEN 'read' ELSE 'write' END, reason, max(count)
+     FROM access_count GROUP BY vcpu, encoding, access, reason HAVING max(count) > 0" | sort >"$WORK/l0.counts"
+sed -n 's/^COUNT //p' "$OUTPUT" | sort >"$WORK/l1.counts"
+[ -s "$WORK/l1.counts" ] || die "the micro-L1 printed no counts"
+diff "$WORK/l1.counts" "$WORK/l0.counts" | head -n 20 >"$WORK/difference" || true
+if [ -s "$WORK/difference" ]; then
+    cat "$WORK/difference" >&2
+    die "counts differ (< L1's own, > recorded by L0)"
+fi
+
+# The last exit is still being handled: its round trip ends at the next VMRESUME, which does not come.
+recorded=$(sqlite3 "$database" 'SELECT max(round_trips) FROM snapshot_vcpu')
+[ "$recorded" -eq $((trips - 1)) ] || [ "$recorded" -eq "$trips" ] || die "$recorded round trips recorded, $trips made"
+
+# Every field that L1 is offered has been read, and every one that L1 may write has been written: read-only data only
+# where L1 sees IA32_VMX_MISC[29] (485H).
+offered_fields="SELECT count(*) FROM machine_field JOIN field USING (encoding) WHERE offered = 1 AND physical = 1"
+any_field=$(sqlite3 "$database" "SELECT (offered >> 29) & 1 FROM capability_msr WHERE msr = 0x485")
+for access in read write; do
+    only=
+    if [ "$access" = write ] && [ "$any_field" -eq 0 ]; then only="AND type <> 'read-only data'"; fi
+    offered=$(sqlite3 "$database" "$offered_fields $only")
+    counted=$(awk -v access="$access" '$2 == access {print $1}' "$WORK/l1.counts" |
+        while read -r encoding; do echo $((encoding & ~1)); done | sort -u | wc -l)
+    [ "$offered" -gt 0 ] && [ "$counted" -eq "$offered" ] || die "$counted fields have a $access, $offered are offered"
+    echo "$access: all of $offered fields"
+done
+accesses=$(awk '{n += $4} END {print n}' "$WORK/l1.counts")
+echo "exact: $accesses accesses in $(wc -l <"$WORK/l1.counts") counters, $recorded round trips${faults:+, link faults $faults}"
