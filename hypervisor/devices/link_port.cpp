@@ -2,6 +2,12 @@
 
 namespace shadowtune::devices {
 
+bool LinkPort::start() {
+    m_present = m_uart.start();
+    if (m_present) m_byte_ticks = m_uart.measure_byte();
+    return m_present;
+}
+
 bool LinkPort::send(link::MessageType type, std::span<const std::uint8_t> payload) {
     if (!m_present || !has_room()) return false;
     std::uint8_t encoded[link::max_encoded_frame];
@@ -30,7 +36,7 @@ bool LinkPort::poll(std::uint64_t now) {
         received = true;
         if (m_decoder.push(byte)) return true; // the next call goes on behind this frame at once
     }
-    m_next_poll = now + (idle() && !received ? idle_interval : busy_interval);
+    m_next_poll = now + m_byte_ticks * (idle() && !received ? idle_bytes : busy_bytes);
     return false;
 }
 

@@ -13,15 +13,13 @@ namespace shadowtune::devices {
 
 class LinkPort {
 public:
-    // TSC ticks between two looks at the UART. Idle, the first bytes of a command must not overrun the receiver's FIFO:
-    // 16 bytes take 0.7 million ticks of the lab (115200 baud, 500 million ticks a second), 4 million at 3 GHz.
-    static constexpr std::uint64_t busy_interval{100'000};
-    static constexpr std::uint64_t idle_interval{500'000};
-
     explicit LinkPort(std::uint16_t base) : m_uart{base} {}
 
     // False where there is no UART: the VMM then runs without a link.
-    [[nodiscard]] bool start() { return m_present = m_uart.start(); }
+    [[nodiscard]] bool start();
+
+    // TSC ticks after which L0 must look at the UART at the latest, so that its receiver does not overrun.
+    [[nodiscard]] std::uint64_t longest_interval() const { return m_byte_ticks * idle_bytes; }
 
     // Queues one message; false where the queue has no room for it (the caller tries again later or drops it).
     bool send(link::MessageType type, std::span<const std::uint8_t> payload);
@@ -43,6 +41,11 @@ public:
     void drain();
 
 private:
+    // Looks at the UART are this many byte times apart: with nothing going on, the first bytes of a command must still
+    // find room in the receiver's FIFO; with bytes on their way, a FIFO's worth should leave or come at each look.
+    static constexpr std::uint64_t idle_bytes{Uart::fifo_size - 4};
+    static constexpr std::uint64_t busy_bytes{Uart::fifo_size / 2};
+
     static constexpr std::size_t queue_size{8192};
     static_assert((queue_size & (queue_size - 1)) == 0);
 
@@ -51,6 +54,7 @@ private:
 
     Uart m_uart;
     bool m_present{false};
+    std::uint64_t m_byte_ticks{100'000};
     std::uint64_t m_next_poll{0};
     link::FrameDecoder m_decoder{};
     std::uint16_t m_sequence{0};

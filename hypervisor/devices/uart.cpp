@@ -22,7 +22,9 @@ constexpr std::uint8_t fifos_on_and_cleared{0x07};
 constexpr std::uint8_t dtr_rts_out2{0x0B};
 constexpr std::uint8_t data_ready{0x01};
 constexpr std::uint8_t transmitter_empty{0x20};
-constexpr unsigned fifo_size{16};
+constexpr std::uint8_t transmitter_idle{0x40};
+// 115200 baud at 10 GHz: no line is slower than that.
+constexpr std::uint64_t longest_byte{1'000'000};
 
 } // namespace
 
@@ -37,6 +39,16 @@ bool Uart::start() {
     cpu::out8(m_base + fifo_control, fifos_on_and_cleared);
     cpu::out8(m_base + modem_control, dtr_rts_out2);
     return true;
+}
+
+std::uint64_t Uart::measure_byte() {
+    const auto idle{[this] { return (cpu::in8(m_base + line_status) & transmitter_idle) != 0; }};
+    const std::uint64_t patience{cpu::rdtsc() + longest_byte};
+    while (!idle() && cpu::rdtsc() < patience) {}
+    const std::uint64_t start{cpu::rdtsc()};
+    cpu::out8(m_base + data, 0);
+    while (!idle() && cpu::rdtsc() - start < longest_byte) {}
+    return cpu::rdtsc() - start;
 }
 
 unsigned Uart::send(const std::uint8_t* bytes, unsigned count) {

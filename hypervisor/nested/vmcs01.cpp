@@ -193,7 +193,7 @@ Vcpu* make_vcpu(Machine& machine, const l1::L1Entry& entry) {
     vcpu->ept02->start(machine.l0.take_pages(Ept02::pool_pages));
     vcpu->feature_control = machine.feature_control;
     const std::uint64_t rate{machine.hardware_msrs[ctl::msr::vmx_misc] & ctl::misc::preemption_timer_rate_mask};
-    vcpu->backstop = static_cast<std::uint32_t>(devices::LinkPort::busy_interval >> rate) + 1;
+    vcpu->backstop = static_cast<std::uint32_t>(machine.link.longest_interval() >> rate) + 1;
 
     auto& hw{vcpu->hardware};
     hw.clear(vcpu->vmcs02.region);
