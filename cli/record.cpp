@@ -1,6 +1,7 @@
 // `shadowtune record`: what an L1 accesses, from the running VMM into a database.
 
 #include "cli/connection.hpp"
+#include "cli/quiet.hpp"
 #include "cli/verbs.hpp"
 #include "profiler/recorder.hpp"
 
@@ -11,9 +12,6 @@ namespace shadowtune::cli {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using Seconds = std::chrono::duration<double>;
-
 struct Options {
     ConnectionOptions connection;
     std::string database;
@@ -23,27 +21,6 @@ struct Options {
     double interval_s{1};
     double duration_s{0}; // 0: no limit
     double quiet_s{0};    // 0: not asked for
-};
-
-// Ends a recording once L1 has done round trips and then none for a while: the workload is over.
-class Quiet {
-public:
-    explicit Quiet(double seconds) : m_seconds{seconds} {}
-
-    [[nodiscard]] bool reached(std::uint64_t round_trips) {
-        const auto now{Clock::now()};
-        if (m_first == unset) m_first = round_trips;
-        if (round_trips != m_last) m_since = now;
-        m_last = round_trips;
-        return round_trips != m_first && Seconds{now - m_since}.count() >= m_seconds;
-    }
-
-private:
-    static constexpr std::uint64_t unset{~std::uint64_t{0}};
-    double m_seconds;
-    std::uint64_t m_first{unset};
-    std::uint64_t m_last{unset};
-    Clock::time_point m_since{};
 };
 
 [[nodiscard]] CliError database_error(db::ErrorKind kind, const std::string& message) {
@@ -128,7 +105,8 @@ private:
             fmt::format("recording {}: {} snapshots, {} round trips, {} accesses, mode {}, generation {}",
                         state.recording, state.snapshots, grouped(state.round_trips), grouped(state.accesses),
                         db::text(state.mode), state.generation));
-        if (options.quiet_s > 0 && !interrupt.wanted() && quiet.reached(state.round_trips)) {
+        if (options.quiet_s > 0 && !interrupt.wanted() &&
+            quiet.reached(state.round_trips, std::chrono::steady_clock::now())) {
             quiet_reached = true;
             interrupt.request();
         }
