@@ -9,6 +9,7 @@
 #include "tuner/static_lists.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/core.h>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -47,6 +48,7 @@ struct Figures {
     double ticks_after{0};
     std::uint32_t generation{0};
     std::uint64_t reload_ticks{0};
+    bool lab{false}; // there a tick is an instruction
 };
 
 [[nodiscard]] double ratio(std::uint64_t part, std::uint64_t whole) {
@@ -81,6 +83,7 @@ struct Figures {
     f.ticks_after = ratio(after.totals.counters.round_trip_ticks, f.round_trips_after);
     f.generation = after.totals.generation;
     f.reload_ticks = after.totals.last_reload_ticks;
+    f.lab = !before.reader.info().labels.cpu_model.empty();
     return f;
 }
 
@@ -88,8 +91,8 @@ struct Figures {
     Table table{{{"", Table::Align::left}, {"before"}, {"KVM's list"}, {"after"}}};
     table.add({"trapped accesses per round trip", fmt::format("{:.4f}", f.trapped_before),
                fmt::format("{:.4f}", f.trapped_kvm), fmt::format("{:.4f}", f.trapped_after)});
-    table.add({"instructions per round trip", fmt::format("{:.0f}", f.ticks_before), "",
-               fmt::format("{:.0f}", f.ticks_after)});
+    table.add({f.lab ? "instructions per round trip" : "ticks per round trip",
+               fmt::format("{:.0f}", f.ticks_before), "", fmt::format("{:.0f}", f.ticks_after)});
     table.add({"round trips", grouped(f.round_trips_before), "", grouped(f.round_trips_after)});
     Table sync{{{"", Table::Align::left}, {"every field"}, {"KVM's list"}, {"tuned"}}};
     sync.add({"fields synced per round trip", std::to_string(f.synced_full), std::to_string(f.synced_kvm),
@@ -101,13 +104,18 @@ struct Figures {
                         f.fields_accessed, f.fields_read, f.fields_written);
     text += fmt::format("Hot set  {} fields, {:.1f} % of those offered\n", f.hot_set,
                         100.0 * ratio(f.hot_set, std::max<std::size_t>(f.fields_offered, 1)));
-    text += fmt::format("Reload   generation {}, {} instructions at the safe point\n\n", f.generation,
-                        grouped(f.reload_ticks));
+    text += fmt::format("Reload   generation {}, {} {} at the safe point\n\n", f.generation,
+                        grouped(f.reload_ticks), f.lab ? "instructions" : "ticks");
     text += table.text() + "\n" + sync.text();
     if (f.synced_tuned != 0) {
         text += fmt::format("\nSynced: every field / tuned = {:.1f}\n", ratio(f.synced_full, f.synced_tuned));
     }
     return text;
+}
+
+// Six decimals: finer than a recording is long, and free of a sum's last binary digit.
+[[nodiscard]] double rounded(double value) {
+    return std::round(value * 1e6) / 1e6;
 }
 
 [[nodiscard]] std::string as_json(const Figures& f) {
@@ -119,10 +127,13 @@ struct Figures {
         {"hot_set", f.hot_set},
         {"round_trips", f.round_trips_before},
         {"trapped_per_round_trip",
-         {{"before", f.trapped_before}, {"kvm_list", f.trapped_kvm}, {"after", f.trapped_after}}},
+         {{"before", rounded(f.trapped_before)},
+          {"kvm_list", rounded(f.trapped_kvm)},
+          {"after", rounded(f.trapped_after)}}},
         {"synced_per_round_trip",
          {{"full", f.synced_full}, {"kvm_list", f.synced_kvm}, {"tuned", f.synced_tuned}}},
-        {"instructions_per_round_trip", {{"before", f.ticks_before}, {"after", f.ticks_after}}},
+        {"instructions_per_round_trip",
+         {{"before", rounded(f.ticks_before)}, {"after", rounded(f.ticks_after)}}},
         {"reload", {{"generation", f.generation}, {"instructions", f.reload_ticks}}},
     };
     return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -144,6 +155,9 @@ struct Figures {
     if (before.reader.machine().offered_fields != after.reader.machine().offered_fields) {
         return bad(options.after,
                    "L1 was offered other fields than before; record both on one kind of machine");
+    }
+    if (after.totals.first_generation != after.totals.generation) {
+        return bad(options.after, "other bitmaps were loaded while it was made; apply, then record");
     }
     const auto generations{after.reader.generations()};
     if (!generations) return Failure{CliError{ExitCode::bad_input, generations.error().message}};

@@ -18,8 +18,11 @@ namespace cli = shadowtune::cli;
                "4 VMM not reachable, 5 refused by L0, 6 something is not installed, 7 output not writable, "
                "130 interrupted.");
     int exit_code{cli::to_int(cli::ExitCode::ok)};
+    cli::add_record_verb(app, exit_code);
     cli::add_report_verb(app, exit_code);
     cli::add_tune_verb(app, exit_code);
+    cli::add_apply_verb(app, exit_code);
+    cli::add_status_verb(app, exit_code);
     cli::add_compare_verb(app, exit_code);
     cli::add_export_verb(app, exit_code);
     cli::add_version_verb(app, exit_code);

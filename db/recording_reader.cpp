@@ -81,7 +81,7 @@ Result<RecordingReader, Error> RecordingReader::open(Database& database, std::in
     if (reader.m_info.id == 0) {
         return id == 0 ? not_found(database, "holds no recording; make one with 'shadowtune record'")
                        : not_found(database, "has no recording " + std::to_string(id) +
-                                                 "; 'shadowtune report --list' names those it has");
+                                                 "; 'shadowtune report FILE --list' names those it has");
     }
     if (auto read{reader.read_machine(machine_id)}; !read) return Failure{read.error()};
     return reader;
@@ -241,6 +241,7 @@ Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {
         &VcpuCounters::vmread_executed,  &VcpuCounters::vmwrite_executed,
         &VcpuCounters::vmptrld_executed, &VcpuCounters::vmclear_executed,
         &VcpuCounters::reloads};
+    bool first_row{true};
     // At the start only the counts matter; modes are those of the snapshots in between and at both ends,
     // since a mode is in force from before one snapshot on.
     auto done{each_row(
@@ -255,6 +256,9 @@ Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {
         [&](const Statement& row) -> Result<void, Error> {
             const auto sequence{static_cast<std::uint32_t>(row.integer(0))};
             if (mode_of(row.text(1)) != Mode::trap) totals.all_trap = false;
+            const auto generation{static_cast<std::uint32_t>(row.integer(2))};
+            totals.first_generation = first_row ? generation : std::min(totals.first_generation, generation);
+            first_row = false;
             int column{4};
             for (const auto member : members) {
                 // Unsigned: the start's counts may come first, the sum comes out right at the end.
@@ -263,7 +267,7 @@ Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {
                 if (sequence == totals.range.from) totals.counters.*member -= value;
             }
             if (sequence != totals.range.to) return {};
-            totals.generation = std::max(totals.generation, static_cast<std::uint32_t>(row.integer(2)));
+            totals.generation = std::max(totals.generation, generation);
             totals.last_reload_ticks = std::max(totals.last_reload_ticks, row.bits(3));
             return {};
         },

@@ -41,6 +41,7 @@ struct Totals {
     std::uint64_t writes{0};
     std::uint64_t outside{0}; // of these, outside round trips
     bool all_trap{true}; // every vCPU was in mode trap at every snapshot of the range: counts are complete
+    std::uint32_t first_generation{0};  // the smallest of all vCPUs at all snapshots of the range
     std::uint32_t generation{0};        // at its end; the largest where vCPUs differ
     std::uint64_t last_reload_ticks{0}; // at its end; the largest where vCPUs differ
     LinkStatistics link;                // at its end

@@ -1,0 +1,86 @@
+// `shadowtune apply`: loads a profile into the running VMM, live.
+
+#include "cli/connection.hpp"
+#include "cli/verbs.hpp"
+#include "tuner/profile_file.hpp"
+
+#include <algorithm>
+#include <fmt/core.h>
+#include <memory>
+
+namespace shadowtune::cli {
+
+namespace {
+
+struct Options {
+    std::string profile;
+    ConnectionOptions connection;
+};
+
+// The check that L0 will make anyway, made here first: the answer names the field before anything is sent.
+[[nodiscard]] Result<void, CliError> check(const Options& options, const tuner::Profile& profile,
+                                           const link::HelloInfo& hello) {
+    const auto valid{vmcs::validate(profile.sets, hello.profile_target())};
+    if (valid) return {};
+    return Failure{CliError{ExitCode::refused,
+                            fmt::format("{}: field {}: {}; tune again from a recording of this machine",
+                                        options.profile, vmcs::catalogue[valid.error().field].symbol,
+                                        vmcs::describe(valid.error().rule))}};
+}
+
+[[nodiscard]] int run(const Options& options) {
+    const auto profile{tuner::load_profile(options.profile)};
+    if (!profile) return fail(ExitCode::bad_input, profile.error().message);
+    const Interrupt interrupt{};
+    auto connected{connect(options.connection, interrupt)};
+    if (!connected) return fail(connected.error());
+    link::Session& session{*connected.value()};
+    const auto hello{session.hello()};
+    if (!hello) return fail(to_cli_error(hello.error()));
+    if (const auto good{check(options, profile.value(), hello.value())}; !good) return fail(good.error());
+
+    const auto loaded{session.load_profile(tuner::to_image(profile.value()))};
+    if (!loaded) return fail(to_cli_error(loaded.error()));
+    // A VMM in mode trap keeps all ones until it is told to use what it was given.
+    const auto tuned{session.set_mode(link::Mode::tuned)};
+    if (!tuned) return fail(to_cli_error(tuned.error()));
+    const std::uint32_t generation{std::max(loaded.value(), tuned.value())};
+    const auto waited{wait_for_generation(session, generation, options.connection.timeout_s)};
+    if (!waited) return fail(waited.error());
+    const InForce& force{waited.value()};
+    if (!force.everywhere) {
+        return fail(
+            ExitCode::differs,
+            fmt::format(
+                "generation {} is accepted but not in force on every vCPU yet; L1 has not passed a safe "
+                "point: see 'shadowtune status'",
+                generation));
+    }
+    std::uint64_t ticks{0};
+    for (const auto& vcpu : force.vcpus)
+        ticks = std::max(ticks, vcpu.last_reload_ticks);
+    fmt::print("Profile     {}: {} read-shadowed, {} write-shadowed\n", profile.value().name,
+               profile.value().sets.read.count(), profile.value().sets.write.count());
+    fmt::print("Generation  {}, in force on {} vCPU{}\n", generation, force.vcpus.size(),
+               force.vcpus.size() == 1 ? "" : "s");
+    fmt::print("Reload      {} ticks at the safe point\n", grouped(ticks));
+    return finish_output();
+}
+
+} // namespace
+
+void add_apply_verb(CLI::App& app, int& exit_code) {
+    auto* verb{app.add_subcommand("apply", "Load a profile into the running VMM, without stopping L1")};
+    const auto options{std::make_shared<Options>()};
+    verb->add_option("profile", options->profile, "File made by 'shadowtune tune'")->required();
+    add_connection_options(*verb, options->connection);
+    verb->footer("Ends with 0 once every vCPU runs the profile, with 1 where one has not passed a safe point "
+                 "within the\n"
+                 "timeout, with 5 where L0 refuses; the old bitmaps then stay in force.\n\n"
+                 "Examples:\n"
+                 "  shadowtune apply kvm.json --link /tmp/lab.sock\n"
+                 "  shadowtune apply kvm.json --link /dev/ttyUSB0");
+    verb->callback([options, &exit_code] { exit_code = run(*options); });
+}
+
+} // namespace shadowtune::cli

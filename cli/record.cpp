@@ -1,0 +1,162 @@
+// `shadowtune record`: what an L1 accesses, from the running VMM into a database.
+
+#include "cli/connection.hpp"
+#include "cli/quiet.hpp"
+#include "cli/verbs.hpp"
+#include "profiler/recorder.hpp"
+
+#include <fmt/core.h>
+#include <memory>
+
+namespace shadowtune::cli {
+
+namespace {
+
+struct Options {
+    ConnectionOptions connection;
+    std::string database;
+    std::string label;
+    std::string cpu_model;
+    std::string mode;
+    double interval_s{1};
+    double duration_s{0}; // 0: no limit
+    double quiet_s{0};    // 0: not asked for
+};
+
+[[nodiscard]] CliError database_error(db::ErrorKind kind, const std::string& message) {
+    switch (kind) {
+    case db::ErrorKind::cannot_open:
+    case db::ErrorKind::read_only:
+    case db::ErrorKind::busy:
+    case db::ErrorKind::no_space: return {ExitCode::output_failed, message};
+    default: return {ExitCode::bad_input, message};
+    }
+}
+
+[[nodiscard]] CliError recorder_error(const profiler::RecorderError& error) {
+    if (error.room == profiler::RecorderError::Room::link)
+        return to_cli_error({error.link_kind, error.message});
+    return database_error(error.db_kind, error.message);
+}
+
+// The recording shall begin under the mode asked for, not on the way to it.
+[[nodiscard]] Result<void, CliError> put_into_mode(link::Session& session, const Options& options) {
+    if (options.mode.empty()) return {};
+    const auto generation{session.set_mode(options.mode == "trap" ? link::Mode::trap : link::Mode::tuned)};
+    if (!generation) return Failure{to_cli_error(generation.error())};
+    const auto waited{wait_for_generation(session, generation.value(), options.connection.timeout_s)};
+    if (!waited) return Failure{waited.error()};
+    if (waited.value().everywhere) return {};
+    return Failure{
+        CliError{ExitCode::unreachable, fmt::format("--mode {}: L1 has not passed a safe point within the "
+                                                    "timeout; see 'shadowtune status'",
+                                                    options.mode)}};
+}
+
+[[nodiscard]] int conclude(const Options& options, const profiler::RecorderSummary& summary) {
+    using profiler::RecordingEnd;
+    for (const std::int64_t id : summary.recordings) {
+        fmt::print("Recording {} in {}\n", id, options.database);
+    }
+    fmt::print("{} snapshots\nNext: shadowtune report {}\n", summary.snapshots, options.database);
+    const int printed{finish_output()};
+    if (printed != 0) return printed;
+    const bool limited{options.duration_s > 0 || options.quiet_s > 0};
+    switch (summary.end) {
+    case RecordingEnd::stopped:
+    case RecordingEnd::duration: return to_int(ExitCode::ok);
+    case RecordingEnd::l1_stopped:
+        note("L0 stopped L1; what was counted before is stored");
+        return to_int(ExitCode::ok);
+    case RecordingEnd::link_lost:
+        // Without a limit, a recording lasts as long as the machine: its end is the normal one.
+        note(summary.trouble + "; what was recorded before is stored");
+        return to_int(limited ? ExitCode::unreachable : ExitCode::ok);
+    }
+    return to_int(ExitCode::internal);
+}
+
+[[nodiscard]] int run(const Options& options) {
+    auto database{db::Database::open(options.database, db::OpenMode::append)};
+    if (!database) return fail(database_error(database.error().kind, database.error().message));
+    Interrupt interrupt{};
+    auto connected{connect(options.connection, interrupt)};
+    if (!connected) return fail(connected.error());
+    link::Session& session{*connected.value()};
+    if (const auto ready{put_into_mode(session, options)}; !ready) return fail(ready.error());
+
+    Progress progress{};
+    Quiet quiet{options.quiet_s};
+    bool quiet_reached{false};
+    profiler::RecorderOptions recorder_options{};
+    recorder_options.labels.workload = options.label;
+    recorder_options.labels.cpu_model = options.cpu_model;
+    recorder_options.labels.tool_version = SHADOWTUNE_VERSION;
+    recorder_options.interval =
+        std::chrono::milliseconds{static_cast<std::int64_t>(options.interval_s * 1000)};
+    if (options.duration_s > 0) {
+        recorder_options.duration =
+            std::chrono::milliseconds{static_cast<std::int64_t>(options.duration_s * 1000)};
+    }
+    recorder_options.stop = &interrupt.wanted();
+    recorder_options.on_progress = [&](const profiler::RecorderProgress& state) {
+        interrupt.begin_saving();
+        progress.show(
+            fmt::format("recording {}: {} snapshots, {} round trips, {} accesses, mode {}, generation {}",
+                        state.recording, state.snapshots, grouped(state.round_trips), grouped(state.accesses),
+                        db::text(state.mode), state.generation));
+        if (options.quiet_s > 0 && !interrupt.wanted() &&
+            quiet.reached(state.round_trips, std::chrono::steady_clock::now())) {
+            quiet_reached = true;
+            interrupt.request();
+        }
+    };
+
+    profiler::Recorder recorder{session, database.value(), std::move(recorder_options)};
+    const auto summary{recorder.run()};
+    progress.clear();
+    if (!summary) return fail(recorder_error(summary.error()));
+    const int code{conclude(options, summary.value())};
+    // Without a limit Ctrl-C is how a recording ends; with one it came too early.
+    const bool limited{options.duration_s > 0 || options.quiet_s > 0};
+    const bool by_hand{interrupt.wanted() && !quiet_reached};
+    return code == 0 && by_hand && limited ? to_int(ExitCode::interrupted) : code;
+}
+
+} // namespace
+
+void add_record_verb(CLI::App& app, int& exit_code) {
+    auto* verb{
+        app.add_subcommand("record", "Record what an L1 accesses, from a running VMM into a database")};
+    const auto options{std::make_shared<Options>()};
+    add_connection_options(*verb, options->connection);
+    verb->add_option("--db", options->database, "The file to add the recording to; made where there is none")
+        ->required();
+    verb->add_option("--label", options->label, "What L1 is doing, for people");
+    verb->add_option("--cpu-model", options->cpu_model, "The lab's processor model, where it runs there");
+    verb->add_option("--mode", options->mode,
+                     "Put the VMM into this mode first: trap (every access is counted) or tuned")
+        ->check(CLI::IsMember({"trap", "tuned"}));
+    verb->add_option("--interval", options->interval_s, "Seconds between two snapshots")
+        ->check(CLI::Range(0.01, 3600.0))
+        ->capture_default_str();
+    auto* duration{
+        verb->add_option("--duration", options->duration_s, "Seconds to record (default: until Ctrl-C)")
+            ->check(CLI::Range(0.01, 1e7))};
+    verb->add_option("--until-quiet", options->quiet_s,
+                     "End once L1 has run L2 and then not for so many seconds (2 where none are given)")
+        ->expected(0, 1)
+        ->default_str("2")
+        ->check(CLI::Range(0.01, 3600.0))
+        ->excludes(duration);
+    verb->footer(
+        "The first Ctrl-C takes a last snapshot and ends the recording, a second one ends at once. A killed\n"
+        "recorder loses at most its last snapshot.\n\n"
+        "Examples:\n"
+        "  shadowtune record --link /tmp/lab.sock --db demo.db --mode trap --label compile --duration 30\n"
+        "  shadowtune record --link /dev/ttyUSB0 --db host.db --interval 5\n"
+        "  shadowtune record --link /tmp/lab.sock --db demo.db --until-quiet");
+    verb->callback([options, &exit_code] { exit_code = run(*options); });
+}
+
+} // namespace shadowtune::cli

@@ -1,0 +1,201 @@
+// The verbs that need no VMM: golden output, exit codes, and each kind of bad input.
+
+#include "tests/cli/run_program.hpp"
+#include "tests/db/sample_recording.hpp"
+
+#include <fstream>
+#include <gtest/gtest.h>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace shadowtune {
+namespace {
+
+using test::Outcome;
+using test::run_program;
+using Json = nlohmann::json;
+
+[[nodiscard]] std::string contents(const std::filesystem::path& path) {
+    std::ifstream file{path, std::ios::binary};
+    return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+class Offline : public ::testing::Test {
+protected:
+    void SetUp() override {
+        m_db = (m_folder / "a.db").string();
+        m_profile = (m_folder / "p.json").string();
+        test::write_sample(m_db);
+        test::write_sample(m_db, db::Mode::tuned);
+    }
+
+    void tune() {
+        const Outcome tuned{
+            run_program({"tune", m_db, "--recording", "1", "-o", m_profile, "--name", "sample"})};
+        ASSERT_EQ(tuned.code, 0) << tuned.err;
+    }
+
+    // One line on standard error, nothing on standard output.
+    static void expect_error(const Outcome& outcome, int code, const std::string& says) {
+        EXPECT_EQ(outcome.code, code) << outcome.err;
+        EXPECT_EQ(outcome.out, "");
+        EXPECT_NE(outcome.err.find(says), std::string::npos) << outcome.err;
+        EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    }
+
+    // The golden file holds what the program printed when a person last looked at it.
+    static void expect_golden(const Outcome& outcome, const std::string& name) {
+        EXPECT_EQ(outcome.code, 0) << outcome.err;
+        EXPECT_EQ(outcome.out, contents(std::filesystem::path{GOLDEN_FOLDER} / name)) << outcome.out;
+        std::istringstream lines{outcome.out};
+        for (std::string line{}; std::getline(lines, line);)
+            EXPECT_LE(line.size(), 100U) << line;
+    }
+
+    test::TemporaryFolder m_folder;
+    std::string m_db;
+    std::string m_profile;
+};
+
+TEST_F(Offline, ReportTables) {
+    expect_golden(run_program({"report", m_db, "--recording", "1"}), "report.txt");
+    expect_golden(run_program({"report", m_db, "--recording", "1", "--by-reason", "--top", "3"}),
+                  "report-by-reason.txt");
+    expect_golden(run_program({"report", m_db, "--recording", "1", "--snapshots", "0:2", "--sort", "name"}),
+                  "report-power-on.txt");
+    expect_golden(run_program({"report", m_db}), "report-tuned.txt");
+    expect_golden(run_program({"report", m_db, "--list"}), "report-list.txt");
+}
+
+TEST_F(Offline, ReportForPrograms) {
+    const Outcome csv{run_program({"report", m_db, "--recording", "1", "--format", "csv"})};
+    EXPECT_EQ(csv.code, 0);
+    EXPECT_NE(csv.out.find("\nguest_rip,0x681E,1000,1000,0,1.000000,1.000000,0.370370,RW\n"),
+              std::string::npos);
+    const Outcome json{run_program({"report", m_db, "--recording", "1", "--format", "json"})};
+    const Json report(Json::parse(json.out));
+    EXPECT_EQ(report["round_trips"], 1000);
+    EXPECT_EQ(report["fields_read"], 5);
+    EXPECT_EQ(report["complete"], true);
+    EXPECT_EQ(report["fields"].size(), 6U);
+    EXPECT_EQ(report["fields"][0]["field"], "guest_rip");
+}
+
+TEST_F(Offline, TuneWritesAProfile) {
+    const Outcome tuned{run_program({"tune", m_db, "--recording", "1", "-o", m_profile, "--budget", "3"})};
+    EXPECT_EQ(tuned.code, 0) << tuned.err;
+    EXPECT_NE(tuned.out.find("3 of the 127 fields offered"), std::string::npos) << tuned.out;
+    const Json profile(Json::parse(contents(m_profile)));
+    EXPECT_EQ(profile["name"], "p");
+    EXPECT_EQ(profile["fields"].size(), 3U);
+    EXPECT_EQ(profile["made"]["budget_fields"], 3);
+    EXPECT_EQ(profile["made"]["recording"], 1);
+    const Outcome share{run_program({"tune", m_db, "--recording", "1", "-o", m_profile, "--budget", "2%"})};
+    EXPECT_NE(share.out.find("2 of the 127"), std::string::npos) << share.out;
+}
+
+TEST_F(Offline, TuneRefusesWhatItCannotConcludeFrom) {
+    // The newest recording was made in mode tuned.
+    expect_error(run_program({"tune", m_db, "-o", m_profile}), 3, "mode trap");
+    EXPECT_FALSE(std::filesystem::exists(m_profile));
+    expect_error(run_program({"tune", m_db, "--recording", "1", "-o", m_profile, "--budget", "x"}), 2,
+                 "--budget");
+    expect_error(run_program({"tune", m_db, "--recording", "1", "-o", (m_folder / "no/p.json").string()}), 7,
+                 "check the path");
+    expect_error(
+        run_program({"tune", m_db, "--recording", "1", "-o", m_profile, "--name", std::string(40, 'x')}), 2,
+        "--name");
+}
+
+TEST_F(Offline, CompareHasTheDemoFigures) {
+    tune();
+    const std::string figures{(m_folder / "f.json").string()};
+    expect_golden(run_program({"compare", "--before", m_db + ":1", "--after", m_db + ":2", "--profile",
+                               m_profile, "--json", figures}),
+                  "compare.txt");
+    const Json json(Json::parse(contents(figures)));
+    const Json expected{{"l1", "Linux 6.1 test"},
+                        {"fields_offered", 127},
+                        {"fields_read", 5},
+                        {"fields_written", 3},
+                        {"hot_set", 6},
+                        {"round_trips", 1000},
+                        {"trapped_per_round_trip", {{"before", 5.4}, {"kvm_list", 0.8}, {"after", 0.1}}},
+                        {"synced_per_round_trip", {{"full", 239}, {"kvm_list", 55}, {"tuned", 8}}},
+                        {"instructions_per_round_trip", {{"before", 20000.0}, {"after", 9000.0}}},
+                        {"reload", {{"generation", 2}, {"instructions", 4321}}}};
+    EXPECT_EQ(json, expected);
+}
+
+TEST_F(Offline, CompareRefusesWhatDoesNotBelongTogether) {
+    tune();
+    const auto compare{[&](const std::string& before, const std::string& after) {
+        return run_program({"compare", "--before", before, "--after", after, "--profile", m_profile});
+    }};
+    expect_error(compare(m_db + ":2", m_db + ":2"), 3, "mode trap");
+    expect_error(compare(m_db + ":1", m_db + ":1"), 3, "not made under profile 'sample'");
+    expect_error(compare(m_db + ":1", m_db + ":9"), 3, "no recording 9");
+    ASSERT_EQ(run_program({"tune", m_db, "--recording", "1", "-o", m_profile, "--budget", "2"}).code, 0);
+    expect_error(compare(m_db + ":1", m_db + ":2"), 3, "not made under profile 'p'");
+}
+
+TEST_F(Offline, Export) {
+    tune();
+    const Outcome profile{run_program({"export", m_profile})};
+    EXPECT_EQ(profile.code, 0);
+    EXPECT_EQ(profile.out, contents(m_profile));
+    const std::string file{(m_folder / "r.json").string()};
+    EXPECT_EQ(run_program({"export", m_db, "--recording", "1", "-o", file}).code, 0);
+    EXPECT_EQ(Json::parse(contents(file))["fields"].size(), 9U);
+    std::ofstream{m_profile} << "{";
+    expect_error(run_program({"export", m_profile}), 3, "not JSON");
+}
+
+TEST_F(Offline, BadDatabases) {
+    expect_error(run_program({"report", (m_folder / "none.db").string()}), 3, "no such file");
+    std::ofstream{m_folder / "text.db"} << std::string(5000, 'x');
+    expect_error(run_program({"report", (m_folder / "text.db").string()}), 3, "not a shadowtune database");
+    expect_error(run_program({"report", m_db, "--recording", "9"}), 3, "no recording 9");
+    expect_error(run_program({"report", m_db, "--snapshots", "3:1"}), 3, "snapshots 1 to 3");
+    expect_error(run_program({"report", m_db, "--snapshots", "all"}), 2, "FROM:TO");
+}
+
+TEST_F(Offline, Usage) {
+    for (const std::vector<std::string>& wrong :
+         std::vector<std::vector<std::string>>{{},
+                                               {"nonsense"},
+                                               {"report"},
+                                               {"report", m_db, "--format", "xml"},
+                                               {"report", m_db, "--top", "-1"},
+                                               {"tune", m_db},
+                                               {"tune", m_db, "-o", "x", "--costs", "guess"},
+                                               {"apply", "p"},
+                                               {"record", "--link", "x"}}) {
+        EXPECT_EQ(run_program(wrong).code, 2);
+    }
+    EXPECT_EQ(
+        run_program({"record", "--link", "/x", "--db", m_db, "--duration", "1", "--until-quiet", "1"}).code,
+        2);
+}
+
+TEST_F(Offline, HelpHasExamples) {
+    EXPECT_EQ(run_program({"--help"}).code, 0);
+    for (const char* verb : {"record", "report", "tune", "apply", "status", "compare", "export", "version"}) {
+        const Outcome help{run_program({verb, "--help"})};
+        EXPECT_EQ(help.code, 0);
+        EXPECT_NE(help.out.find("Example"), std::string::npos) << verb;
+        EXPECT_NE(help.out.find(std::string{"shadowtune "} + verb), std::string::npos) << verb;
+    }
+    EXPECT_NE(run_program({"version"}).out.find("field catalogue  0x"), std::string::npos);
+}
+
+TEST_F(Offline, FullDiskIsTold) {
+    test::Program program{{"report", m_db}, "/dev/full"};
+    const Outcome outcome{program.wait()};
+    EXPECT_EQ(outcome.code, 7);
+    EXPECT_NE(outcome.err.find("standard output"), std::string::npos);
+}
+
+} // namespace
+} // namespace shadowtune

@@ -1,0 +1,75 @@
+// The parts of the command line that need no process.
+
+#include "cli/budget.hpp"
+#include "cli/quiet.hpp"
+#include "cli/selection.hpp"
+#include "cli/table.hpp"
+#include "tests/db/sample_recording.hpp"
+
+#include <fstream>
+#include <gtest/gtest.h>
+
+namespace shadowtune::cli {
+namespace {
+
+TEST(Budget, SharesAndNumbers) {
+    EXPECT_EQ(parse_budget("10%", 147).value(), 14U);
+    EXPECT_EQ(parse_budget("7%", 100).value(), 7U);
+    EXPECT_EQ(parse_budget("12.5%", 80).value(), 10U);
+    EXPECT_EQ(parse_budget("100%", 147).value(), 147U);
+    EXPECT_EQ(parse_budget("0%", 147).value(), 0U);
+    EXPECT_EQ(parse_budget("14", 147).value(), 14U);
+    for (const char* wrong : {"", "%", "101%", "-1%", "-1", "ten", "10 %", "10%%", "1e1%", "nan%", "14x"}) {
+        const auto parsed{parse_budget(wrong, 147)};
+        ASSERT_FALSE(parsed.ok()) << wrong;
+        EXPECT_EQ(parsed.error().code, ExitCode::usage);
+    }
+}
+
+TEST(Quiet, OverOnlyAfterItBegan) {
+    using namespace std::chrono_literals;
+    const Quiet::Time start{};
+    Quiet quiet{2};
+    EXPECT_FALSE(quiet.reached(50, start));
+    EXPECT_FALSE(quiet.reached(50, start + 100s)); // not begun yet
+    EXPECT_FALSE(quiet.reached(60, start + 101s));
+    EXPECT_FALSE(quiet.reached(60, start + 102s));
+    EXPECT_FALSE(quiet.reached(61, start + 102s + 900ms)); // not over after all
+    EXPECT_FALSE(quiet.reached(61, start + 104s));
+    EXPECT_TRUE(quiet.reached(61, start + 105s));
+}
+
+TEST(Table, AlignsByCharacters) {
+    Table table{{{"name", Table::Align::left}, {"n"}}};
+    table.add({"\u00e9t\u00e9", "1"});
+    table.add({"winter", "10"});
+    EXPECT_EQ(table.text(), "name     n\n------  --\n\u00e9t\u00e9      1\nwinter  10\n");
+}
+
+TEST(Table, CsvQuotesWhatItMust) {
+    EXPECT_EQ(csv_cell("plain text"), "plain text");
+    EXPECT_EQ(csv_cell("a,b"), "\"a,b\"");
+    EXPECT_EQ(csv_cell("a\"b"), "\"a\"\"b\"");
+}
+
+TEST(Console, Grouped) {
+    EXPECT_EQ(grouped(0), "0");
+    EXPECT_EQ(grouped(999), "999");
+    EXPECT_EQ(grouped(1000), "1,000");
+    EXPECT_EQ(grouped(1234567), "1,234,567");
+}
+
+TEST(Selection, FileAndRecording) {
+    const test::TemporaryFolder folder{};
+    const std::string plain{(folder / "a.db").string()};
+    EXPECT_EQ(parse_recording(plain + ":3").file, plain);
+    EXPECT_EQ(parse_recording(plain + ":3").recording, 3);
+    EXPECT_EQ(parse_recording(plain).recording, 0);
+    EXPECT_EQ(parse_recording(plain + ":x").file, plain + ":x");
+    EXPECT_EQ(parse_recording(plain + ":0").file, plain + ":0");
+    std::ofstream{plain + ":3"} << "a file of this very name";
+    EXPECT_EQ(parse_recording(plain + ":3").file, plain + ":3");
+}
+
+} // namespace
+} // namespace shadowtune::cli
