@@ -1,5 +1,7 @@
 #include "cli/lab_run.hpp"
 
+#include "cli/lab_recorder.hpp"
+#include "tuner/profile_file.hpp"
 #include "lab/failure.hpp"
 #include "lab/options.hpp"
 #include "lab/run.hpp"
@@ -21,7 +23,25 @@ struct RawOptions {
     std::vector<std::string> modules;
     std::string faults;
     std::int64_t timeout_seconds = 0;
+    std::string profile;
+    std::string record;
 };
+
+// A profile goes to the VMM in its binary form, as a boot module.
+[[nodiscard]] Result<void, CliError> take_profile(RawOptions& raw) {
+    if (raw.profile.empty()) return {};
+    const auto profile{tuner::load_profile(raw.profile)};
+    if (!profile) return Failure{CliError{ExitCode::bad_input, profile.error().message}};
+    const link::ProfileImage image{tuner::to_image(profile.value())};
+    const auto* const bytes{reinterpret_cast<const std::byte*>(&image)};
+    raw.run.profile.assign(bytes, bytes + sizeof(image));
+    return {};
+}
+
+// --bare leaves no VMM to take a profile or to be recorded.
+[[nodiscard]] bool asks_for_a_missing_vmm(const RawOptions& raw) {
+    return raw.run.bare && !(raw.profile.empty() && raw.record.empty());
+}
 
 [[nodiscard]] std::filesystem::path vmm_beside_this_program() {
     std::error_code ignored;
@@ -38,15 +58,33 @@ struct RawOptions {
         fmt::print(stderr, "lab: {}\n", failure.what());
         return lab::to_int(failure.code());
     }
+    if (asks_for_a_missing_vmm(raw)) {
+        fmt::print(stderr, "lab: --bare runs without the VMM: leave out --profile and --record\n");
+        return lab::to_int(lab::ExitCode::usage);
+    }
+    if (const auto taken{take_profile(raw)}; !taken) {
+        fmt::print(stderr, "lab: {}\n", taken.error().message);
+        return lab::to_int(lab::ExitCode::bad_input);
+    }
+    LabRecorder recorder{raw.run.cpu_model};
+    if (!raw.record.empty()) {
+        if (const auto opened{recorder.open(raw.record)}; !opened) {
+            fmt::print(stderr, "lab: {}\n", opened.error().message);
+            return lab::to_int(lab::ExitCode::bad_input);
+        }
+        raw.run.on_link_ready = [&recorder](const std::filesystem::path& socket) { recorder.start(socket); };
+    }
     raw.run.timeout = std::chrono::seconds{raw.timeout_seconds};
     if (!raw.run.bare && raw.run.vmm.empty()) raw.run.vmm = vmm_beside_this_program();
-    return lab::to_int(lab::run(raw.run));
+    const lab::ExitCode code{lab::run(raw.run)};
+    if (const auto recorded{recorder.finish()}; !recorded) fmt::print(stderr, "lab: {}\n", recorded.error().message);
+    return lab::to_int(code);
 }
 
 [[nodiscard]] std::string footer() {
     using enum lab::ExitCode;
     std::string text = "Exit codes:\n";
-    for (const auto code : {powered_off, usage, not_ready, bad_image, internal, timeout, l1_stopped,
+    for (const auto code : {powered_off, usage, not_ready, bad_image, internal, bad_input, timeout, l1_stopped,
                             vmm_cannot_start, emulator_panic, machine_reset, interrupted, terminated}) {
         text += fmt::format("  {:3}  {}\n", lab::to_int(code), lab::describe(code));
     }
@@ -83,6 +121,8 @@ void add_lab_verbs(CLI::App& app, int& exit_code) {
     run->add_flag("--bare", raw->run.bare, "Boot the same L1 without the VMM, for comparison");
     run->add_option("--vmm", raw->run.vmm, "The VMM's image (shadowtune-vmm.elf beside this program)");
     run->add_option("--vmm-args", raw->run.vmm_arguments, "The VMM's command line");
+    run->add_option("--profile", raw->profile, "A profile (JSON) that is in force from L1's first instruction");
+    run->add_option("--record", raw->record, "Record into this database while the machine runs");
     run->add_option("--link", raw->run.link, "Unix socket to serve the VMM's link on");
     run->add_option("--link-faults", raw->faults,
                     "SEED,1/N: corrupt, drop or double one link frame in N, for tests");

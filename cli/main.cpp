@@ -1,6 +1,7 @@
 // `shadowtune`: the verbs, each in its own file.
 
 #include "cli/console.hpp"
+#include "cli/lab_run.hpp"
 #include "cli/verbs.hpp"
 
 #include <exception>
@@ -25,6 +26,7 @@ namespace cli = shadowtune::cli;
     cli::add_status_verb(app, exit_code);
     cli::add_compare_verb(app, exit_code);
     cli::add_export_verb(app, exit_code);
+    cli::add_lab_verbs(app, exit_code);
     cli::add_version_verb(app, exit_code);
     try {
         app.parse(argc, argv);

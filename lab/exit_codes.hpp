@@ -13,6 +13,7 @@ enum class ExitCode : int {
     not_ready = 3,   // a package, BIOS or file that the lab needs is missing; the message names the mend
     bad_image = 4,   // the L1 image is unreadable or not of the kind that --l1 says
     internal = 5,    // the host refused something ordinary: disk full, no pty, no socket
+    bad_input = 6,   // the profile or the database that goes with the run is not usable
     timeout = 20,    // --timeout went by before the guest powered off
     l1_stopped = 21, // L0 stopped L1: "shadowtune: L1 stopped: ..." was seen
     vmm_cannot_start = 22, // L0 refused the machine: "shadowtune: cannot start: ..." was seen
@@ -34,6 +35,7 @@ enum class ExitCode : int {
     case ExitCode::not_ready: return "a package, BIOS or file is missing";
     case ExitCode::bad_image: return "the L1 image is unreadable or of the wrong kind";
     case ExitCode::internal: return "the host refused a pty, a socket or disk space";
+    case ExitCode::bad_input: return "the profile or the database is not usable";
     case ExitCode::timeout: return "the time limit went by";
     case ExitCode::l1_stopped: return "L0 stopped L1";
     case ExitCode::vmm_cannot_start: return "the VMM cannot start on this processor";

@@ -1,0 +1,45 @@
+#include "cli/lab_recorder.hpp"
+
+#include "profiler/recorder.hpp"
+
+namespace shadowtune::cli {
+
+Result<void, CliError> LabRecorder::open(const std::string& path) {
+    auto database{db::Database::open(path, db::OpenMode::append)};
+    if (!database) return Failure{CliError{ExitCode::bad_input, database.error().message}};
+    m_database.emplace(std::move(database).value());
+    return {};
+}
+
+void LabRecorder::start(const std::filesystem::path& socket) {
+    m_thread = std::thread{[this, socket] { record(socket); }};
+}
+
+void LabRecorder::record(const std::filesystem::path& socket) {
+    link::SessionOptions session_options{};
+    session_options.stop = &m_stop;
+    auto session{link::Session::open(socket.string(), session_options)};
+    if (!session) {
+        m_trouble = CliError{ExitCode::unreachable, session.error().message};
+        return;
+    }
+    profiler::RecorderOptions options{};
+    options.labels.workload = "lab run";
+    options.labels.cpu_model = m_cpu_model;
+    options.labels.tool_version = SHADOWTUNE_VERSION;
+    options.stop = &m_stop;
+    profiler::Recorder recorder{*session.value(), *m_database, std::move(options)};
+    // The link ends with the machine: that is a recording's normal end here.
+    if (const auto summary{recorder.run()}; !summary) {
+        m_trouble = CliError{ExitCode::unreachable, summary.error().message};
+    }
+}
+
+Result<void, CliError> LabRecorder::finish() {
+    m_stop = true;
+    if (m_thread.joinable()) m_thread.join();
+    if (m_trouble) return Failure{*m_trouble};
+    return {};
+}
+
+} // namespace shadowtune::cli
