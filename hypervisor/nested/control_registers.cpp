@@ -23,7 +23,7 @@ void general_protection(Vcpu& vcpu) { inject_exception(vcpu, vmx::vector::genera
 void load_pdptes(Vcpu& vcpu) {
     const std::uint64_t table{vcpu.hardware.read(F::guest_cr3) & 0xFFFF'FFE0};
     const F fields[]{F::guest_pdpte_0, F::guest_pdpte_1, F::guest_pdpte_2, F::guest_pdpte_3};
-    for (unsigned i{0}; i < 4; ++i) vcpu.hardware.write(fields[i], vcpu.machine.l1.read64(table + 8 * i));
+    for (std::size_t i{0}; i < 4; ++i) vcpu.hardware.write(fields[i], vcpu.machine.l1.read64(table + 8 * i));
 }
 
 // Entering or leaving IA-32e mode is part of changing CR0.PG (SDM Vol. 3A, 11.8.5).

@@ -123,7 +123,7 @@ void load_host_control_registers(Vcpu& vcpu, bool host_is_64bit, std::uint64_t l
     if (!host_is_64bit && (cr4 & cpu::cr4::pae) != 0) {
         const std::uint64_t table{host.get(F::host_cr3) & 0xFFFF'FFE0};
         const F pdptes[]{F::guest_pdpte_0, F::guest_pdpte_1, F::guest_pdpte_2, F::guest_pdpte_3};
-        for (unsigned i{0}; i < 4; ++i) hw.write(pdptes[i], vcpu.machine.l1.read64(table + 8 * i));
+        for (std::size_t i{0}; i < 4; ++i) hw.write(pdptes[i], vcpu.machine.l1.read64(table + 8 * i));
     }
 }
 

@@ -22,7 +22,7 @@ void read_cpu_brand(char (&brand)[48]) {
     constexpr std::uint32_t first_brand_leaf{0x8000'0002};
     for (std::uint32_t i{0}; i < 3; ++i) {
         const cpu::CpuidResult part{cpu::cpuid(first_brand_leaf + i)};
-        __builtin_memcpy(brand + 16 * i, &part, 16);
+        __builtin_memcpy(brand + sizeof(part) * i, &part, sizeof(part));
     }
 }
 
