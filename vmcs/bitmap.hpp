@@ -19,7 +19,8 @@ public:
     constexpr BitmapPage() { trap_all(); }
 
     constexpr void trap_all() {
-        for (auto& byte : m_bytes) byte = 0xFF;
+        for (auto& byte : m_bytes)
+            byte = 0xFF;
     }
 
     // The page that shadows exactly these fields; a 64-bit field's high half follows the full field.

@@ -1,6 +1,7 @@
 #pragma once
 
-// The one list of VMCS fields. VMM, link, database, tuner, tools and GUI take names, numbers and rules from here.
+// The one list of VMCS fields. VMM, link, database, tuner, tools and GUI take names, numbers and rules from
+// here.
 
 #include "vmcs/field.hpp"
 
@@ -58,63 +59,77 @@ enum class Capability : std::uint8_t {
     xsaves,
 };
 
-// What a profile may do with a field. Reads that may be shadowed need no reason; the others carry theirs in the name.
+// What a profile may do with a field. Reads that may be shadowed need no reason; the others carry theirs in
+// the name.
 enum class Shadowing : std::uint8_t {
     // Reads and writes may be shadowed.
     read_write,
-    // L0 keeps state behind the value (a merged bitmap, a composed table, a mapped VPID): it must see each write.
+    // L0 keeps state behind the value (a merged bitmap, a composed table, a mapped VPID): it must see each
+    // write.
     read_only_l0_state,
-    // The processor need not mask reserved bits of access rights on VMWRITE, so L0 must (SDM Vol. 3C, Table 25-2).
+    // The processor need not mask reserved bits of access rights on VMWRITE, so L0 must (SDM Vol. 3C, Table
+    // 25-2).
     read_only_reserved_bits,
-    // L0 itself changes the field whenever it emulates a VMX instruction: a shadow copy would be stale at once.
+    // L0 itself changes the field whenever it emulates a VMX instruction: a shadow copy would be stale at
+    // once.
     never_vmx_instruction,
 };
 
-[[nodiscard]] constexpr bool may_shadow_read(Shadowing rule) { return rule != Shadowing::never_vmx_instruction; }
-[[nodiscard]] constexpr bool may_shadow_write(Shadowing rule) { return rule == Shadowing::read_write; }
+[[nodiscard]] constexpr bool may_shadow_read(Shadowing rule) {
+    return rule != Shadowing::never_vmx_instruction;
+}
+[[nodiscard]] constexpr bool may_shadow_write(Shadowing rule) {
+    return rule == Shadowing::read_write;
+}
 
 // Why a rule forbids something; empty for read_write. For error lines and reports.
 [[nodiscard]] std::string_view constexpr reason(Shadowing rule) {
     switch (rule) {
     case Shadowing::read_write: return {};
     case Shadowing::read_only_l0_state: return "L0 keeps state behind the value and must see each write";
-    case Shadowing::read_only_reserved_bits: return "reserved bits of access rights must be masked at each write";
+    case Shadowing::read_only_reserved_bits:
+        return "reserved bits of access rights must be masked at each write";
     case Shadowing::never_vmx_instruction: return "L0 changes it while it emulates VMX instructions";
     }
     return {};
 }
 
 struct FieldInfo {
-    Encoding encoding;          // of the full field
+    Encoding encoding; // of the full field
     Width width;
     Type type;
     Capability capability;
     Shadowing shadowing;
-    std::string_view symbol;    // the SDM's name in snake case; unique, stable, for command lines and files
-    std::string_view name;      // the SDM's name, for people
+    std::string_view symbol; // the SDM's name in snake case; unique, stable, for command lines and files
+    std::string_view name;   // the SDM's name, for people
 
     [[nodiscard]] constexpr bool has_high_half() const { return width == Width::bits64; }
 };
 
 // Symbolic encodings: Field::guest_rip is 0x681E.
 enum class Field : Encoding {
-#define SHADOWTUNE_FIELD(symbol, encoding, name, width, type, index, capability, shadowing)                            \
+#define SHADOWTUNE_FIELD(symbol, encoding, name, width, type, index, capability, shadowing)                  \
     symbol = encode(Width::width, Type::type, index),
 #include "vmcs/fields.def"
 #undef SHADOWTUNE_FIELD
 };
 
 inline constexpr std::array catalogue{
-#define SHADOWTUNE_FIELD(symbol, encoding, name, width, type, index, capability, shadowing)                            \
-    FieldInfo{encode(Width::width, Type::type, index), Width::width,                 Type::type,                       \
-              Capability::capability,                  Shadowing::shadowing,         #symbol,                          \
+#define SHADOWTUNE_FIELD(symbol, encoding, name, width, type, index, capability, shadowing)                  \
+    FieldInfo{encode(Width::width, Type::type, index),                                                       \
+              Width::width,                                                                                  \
+              Type::type,                                                                                    \
+              Capability::capability,                                                                        \
+              Shadowing::shadowing,                                                                          \
+              #symbol,                                                                                       \
               name},
 #include "vmcs/fields.def"
 #undef SHADOWTUNE_FIELD
 };
 
-#define SHADOWTUNE_FIELD(symbol, encoding, name, width, type, index, capability, shadowing)                            \
-    static_assert(encode(Width::width, Type::type, index) == (encoding), #symbol " has another encoding in the SDM");
+#define SHADOWTUNE_FIELD(symbol, encoding, name, width, type, index, capability, shadowing)                  \
+    static_assert(encode(Width::width, Type::type, index) == (encoding),                                     \
+                  #symbol " has another encoding in the SDM");
 #include "vmcs/fields.def"
 #undef SHADOWTUNE_FIELD
 
@@ -129,14 +144,16 @@ namespace detail {
 
 // width (2 bits), type (2 bits) and the index's low 6 bits; no known index is larger than 63.
 [[nodiscard]] constexpr std::size_t slot(Encoding encoding) {
-    return (static_cast<std::size_t>(width_of(encoding)) << 8) | (static_cast<std::size_t>(type_of(encoding)) << 6) |
-           (index_of(encoding) & 63U);
+    return (static_cast<std::size_t>(width_of(encoding)) << 8) |
+           (static_cast<std::size_t>(type_of(encoding)) << 6) | (index_of(encoding) & 63U);
 }
 
 [[nodiscard]] constexpr auto build_lookup() {
     std::array<FieldIndex, 1024> table{};
-    for (auto& entry : table) entry = no_field;
-    for (std::size_t i{0}; i < field_count; ++i) table[slot(catalogue[i].encoding)] = static_cast<FieldIndex>(i);
+    for (auto& entry : table)
+        entry = no_field;
+    for (std::size_t i{0}; i < field_count; ++i)
+        table[slot(catalogue[i].encoding)] = static_cast<FieldIndex>(i);
     return table;
 }
 
@@ -151,7 +168,8 @@ inline constexpr auto lookup{build_lookup()};
 
 [[nodiscard]] constexpr std::size_t count_high_halves() {
     std::size_t count{0};
-    for (const auto& field : catalogue) count += field.has_high_half() ? 1U : 0U;
+    for (const auto& field : catalogue)
+        count += field.has_high_half() ? 1U : 0U;
     return count;
 }
 
@@ -174,8 +192,9 @@ inline constexpr std::size_t high_half_count{detail::count_high_halves()};
 static_assert(field_count == 206 && high_half_count == 78);
 inline constexpr std::uint32_t catalogue_version{detail::hash_catalogue()};
 
-// The field that an operand of VMREAD or VMWRITE names: `operand` is the whole register value. A high half of a
-// 64-bit field finds its full field; a high half of any other field, reserved bits and unknown indices find nothing.
+// The field that an operand of VMREAD or VMWRITE names: `operand` is the whole register value. A high half of
+// a 64-bit field finds its full field; a high half of any other field, reserved bits and unknown indices find
+// nothing.
 [[nodiscard]] constexpr FieldIndex find(std::uint64_t operand) {
     if (operand >= encodings_in_bitmap || (operand & 0x1000U) != 0) return no_field;
     const auto encoding{static_cast<Encoding>(operand)};
@@ -186,9 +205,15 @@ inline constexpr std::uint32_t catalogue_version{detail::hash_catalogue()};
     return index;
 }
 
-[[nodiscard]] constexpr FieldIndex index_of(Field field) { return find(static_cast<Encoding>(field)); }
-[[nodiscard]] constexpr const FieldInfo& info(Field field) { return catalogue[index_of(field)]; }
-[[nodiscard]] constexpr Encoding encoding_of(Field field) { return static_cast<Encoding>(field); }
+[[nodiscard]] constexpr FieldIndex index_of(Field field) {
+    return find(static_cast<Encoding>(field));
+}
+[[nodiscard]] constexpr const FieldInfo& info(Field field) {
+    return catalogue[index_of(field)];
+}
+[[nodiscard]] constexpr Encoding encoding_of(Field field) {
+    return static_cast<Encoding>(field);
+}
 
 // The field of this symbol ("guest_rip"), or no_field.
 [[nodiscard]] constexpr FieldIndex find_symbol(std::string_view symbol) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// The encoding of a VMCS component: SDM Vol. 3C, section 25.11.2 "VMREAD, VMWRITE, and Encodings of VMCS Fields",
-// Table 25-21 (edition 325462-087).
+// The encoding of a VMCS component: SDM Vol. 3C, section 25.11.2 "VMREAD, VMWRITE, and Encodings of VMCS
+// Fields", Table 25-21 (edition 325462-087).
 
 #include <cstdint>
 
@@ -16,8 +16,8 @@ enum class Type : std::uint8_t { control = 0, read_only_data = 1, guest_state = 
 // An encoding names the full field (even) or, for a 64-bit field, its upper 32 bits (odd).
 using Encoding = std::uint16_t;
 
-// The two bitmaps cover operands 0 to 7FFFH; larger ones always exit (SDM Vol. 3C, 26.1.3 "Instructions That Cause
-// VM Exits Conditionally").
+// The two bitmaps cover operands 0 to 7FFFH; larger ones always exit (SDM Vol. 3C, 26.1.3 "Instructions That
+// Cause VM Exits Conditionally").
 inline constexpr std::uint32_t encodings_in_bitmap{0x8000};
 
 [[nodiscard]] constexpr Encoding encode(Width width, Type type, unsigned index, bool high = false) {
@@ -25,10 +25,18 @@ inline constexpr std::uint32_t encodings_in_bitmap{0x8000};
                                  (index << 1) | (high ? 1U : 0U));
 }
 
-[[nodiscard]] constexpr Width width_of(Encoding encoding) { return static_cast<Width>((encoding >> 13) & 3U); }
-[[nodiscard]] constexpr Type type_of(Encoding encoding) { return static_cast<Type>((encoding >> 10) & 3U); }
-[[nodiscard]] constexpr unsigned index_of(Encoding encoding) { return (encoding >> 1) & 0x1FFU; }
-[[nodiscard]] constexpr bool is_high_half(Encoding encoding) { return (encoding & 1U) != 0; }
+[[nodiscard]] constexpr Width width_of(Encoding encoding) {
+    return static_cast<Width>((encoding >> 13) & 3U);
+}
+[[nodiscard]] constexpr Type type_of(Encoding encoding) {
+    return static_cast<Type>((encoding >> 10) & 3U);
+}
+[[nodiscard]] constexpr unsigned index_of(Encoding encoding) {
+    return (encoding >> 1) & 0x1FFU;
+}
+[[nodiscard]] constexpr bool is_high_half(Encoding encoding) {
+    return (encoding & 1U) != 0;
+}
 [[nodiscard]] constexpr Encoding full_field(Encoding encoding) {
     return static_cast<Encoding>(encoding & ~1U);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
-// A set of catalogue fields: one bit per FieldIndex, the same bytes in memory, in frames and in profile images.
+// A set of catalogue fields: one bit per FieldIndex, the same bytes in memory, in frames and in profile
+// images.
 
 #include "vmcs/catalogue.hpp"
 
@@ -17,23 +18,28 @@ public:
     constexpr void set(FieldIndex index) { m_words[index / 64] |= bit(index); }
     constexpr void clear(FieldIndex index) { m_words[index / 64] &= ~bit(index); }
     constexpr void reset() {
-        for (auto& word : m_words) word = 0;
+        for (auto& word : m_words)
+            word = 0;
     }
 
-    [[nodiscard]] constexpr bool test(FieldIndex index) const { return (m_words[index / 64] & bit(index)) != 0; }
+    [[nodiscard]] constexpr bool test(FieldIndex index) const {
+        return (m_words[index / 64] & bit(index)) != 0;
+    }
     [[nodiscard]] constexpr bool test(Field field) const { return test(index_of(field)); }
     constexpr void set(Field field) { set(index_of(field)); }
     constexpr void clear(Field field) { clear(index_of(field)); }
 
     [[nodiscard]] constexpr std::size_t count() const {
         std::size_t sum{0};
-        for (const auto word : m_words) sum += static_cast<std::size_t>(std::popcount(word));
+        for (const auto word : m_words)
+            sum += static_cast<std::size_t>(std::popcount(word));
         return sum;
     }
 
     [[nodiscard]] constexpr bool empty() const {
         std::uint64_t any{0};
-        for (const auto word : m_words) any |= word;
+        for (const auto word : m_words)
+            any |= word;
         return any == 0;
     }
 
@@ -57,15 +63,18 @@ public:
     }
 
     constexpr FieldSet& operator|=(const FieldSet& other) {
-        for (std::size_t i{0}; i < words; ++i) m_words[i] |= other.m_words[i];
+        for (std::size_t i{0}; i < words; ++i)
+            m_words[i] |= other.m_words[i];
         return *this;
     }
     constexpr FieldSet& operator&=(const FieldSet& other) {
-        for (std::size_t i{0}; i < words; ++i) m_words[i] &= other.m_words[i];
+        for (std::size_t i{0}; i < words; ++i)
+            m_words[i] &= other.m_words[i];
         return *this;
     }
     constexpr FieldSet& operator-=(const FieldSet& other) {
-        for (std::size_t i{0}; i < words; ++i) m_words[i] &= ~other.m_words[i];
+        for (std::size_t i{0}; i < words; ++i)
+            m_words[i] &= ~other.m_words[i];
         return *this;
     }
     [[nodiscard]] friend constexpr FieldSet operator|(FieldSet a, const FieldSet& b) { return a |= b; }
@@ -74,7 +83,9 @@ public:
     [[nodiscard]] friend constexpr bool operator==(const FieldSet&, const FieldSet&) = default;
 
 private:
-    [[nodiscard]] static constexpr std::uint64_t bit(FieldIndex index) { return std::uint64_t{1} << (index % 64); }
+    [[nodiscard]] static constexpr std::uint64_t bit(FieldIndex index) {
+        return std::uint64_t{1} << (index % 64);
+    }
 
     std::uint64_t m_words[words]{};
 };

@@ -23,8 +23,9 @@ struct ShadowSets {
 
 // What a profile is checked against: the machine and the L1 it is meant for.
 struct ProfileTarget {
-    FieldSet offered;             // fields that L1 is offered and the processor has
-    bool vmwrite_any_field{false}; // L1 sees IA32_VMX_MISC[29]: VMWRITE to read-only data fields (Vol. 3D, A.6)
+    FieldSet offered; // fields that L1 is offered and the processor has
+    bool vmwrite_any_field{
+        false}; // L1 sees IA32_VMX_MISC[29]: VMWRITE to read-only data fields (Vol. 3D, A.6)
 };
 
 enum class ProfileRule : std::uint8_t {
@@ -52,7 +53,8 @@ struct ProfileError {
     FieldIndex field{no_field}; // the first field, in catalogue order, that breaks a rule
 };
 
-[[nodiscard]] constexpr Result<void, ProfileError> validate(const ShadowSets& sets, const ProfileTarget& target) {
+[[nodiscard]] constexpr Result<void, ProfileError> validate(const ShadowSets& sets,
+                                                            const ProfileTarget& target) {
     const FieldSet all{sets.read | sets.write};
     ProfileError error{};
     bool broken{false};

@@ -1,8 +1,8 @@
 #pragma once
 
 // Result<T, E>: a value or the reason why there is none, in hosted and freestanding code alike.
-// g++ 12 has no std::expected, and the VMM has no exceptions: an error that is not looked at must not compile.
-// Both T and E must be default-constructible; the one that does not apply is left in that state.
+// g++ 12 has no std::expected, and the VMM has no exceptions: an error that is not looked at must not
+// compile. Both T and E must be default-constructible; the one that does not apply is left in that state.
 
 #include <utility>
 

@@ -81,7 +81,8 @@ void read_boot_information(std::uint32_t magic, std::uint32_t information) {
     }
     const auto* const bytes{memory::at_physical<std::uint8_t>(information)};
     const std::uint32_t size{*memory::at_physical<std::uint32_t>(information)};
-    if (const auto parsed{boot::parse_multiboot2({bytes, size}, boot_info)}; !parsed) cannot_start(parsed.error());
+    if (const auto parsed{boot::parse_multiboot2({bytes, size}, boot_info)}; !parsed)
+        cannot_start(parsed.error());
     // The lab wants to be powered off where a machine would be halted.
     if (has_word(boot_info.command_line(), "lab")) cpu::set_last_act(cpu::LastAct::bochs_power_off);
     auto map{boot::memory_map_of(boot_info)};
@@ -101,7 +102,8 @@ void check_processor(nested::Machine& machine) {
         cpu::wrmsr(cpu::msr::feature_control, feature_control);
     }
     if ((feature_control & feature_vmx_outside_smx) == 0) {
-        cpu::cannot_start("the firmware has locked VMX off (IA32_FEATURE_CONTROL); enable VT-x in its set-up");
+        cpu::cannot_start(
+            "the firmware has locked VMX off (IA32_FEATURE_CONTROL); enable VT-x in its set-up");
     }
     for (std::uint32_t i{0}; i < vmcs::capability_msr_count; ++i) {
         std::uint64_t value{};
@@ -112,21 +114,25 @@ void check_processor(nested::Machine& machine) {
     }
 }
 
-[[nodiscard]] unsigned physical_width() { return cpu::cpuid(0x8000'0008).eax & 0xFF; }
+[[nodiscard]] unsigned physical_width() {
+    return cpu::cpuid(0x8000'0008).eax & 0xFF;
+}
 
-// L0's region, and the running image moved to its front. Pointers into the image stay good: only what lies behind its
-// virtual addresses changes.
+// L0's region, and the running image moved to its front. Pointers into the image stay good: only what lies
+// behind its virtual addresses changes.
 [[nodiscard]] memory::L0Memory& settle_in_memory(std::uint32_t information, std::uint64_t& mapped_end) {
     static MemoryRange occupied[boot::max_modules + 2];
     std::size_t count{0};
-    for (const auto& module : boot_info.modules()) occupied[count++] = module.range;
+    for (const auto& module : boot_info.modules())
+        occupied[count++] = module.range;
     const std::uint64_t loaded_at{reinterpret_cast<std::uint64_t>(image_start) - virtual_base};
     const std::uint64_t image_size{static_cast<std::uint64_t>(image_end - image_start)};
     occupied[count++] = memory::range_of(loaded_at, image_size);
     occupied[count++] = memory::range_of(information, *memory::at_physical<std::uint32_t>(information));
     const auto region{memory::choose_l0_region(machine_map, {occupied, count}, l0_region_size)};
     if (!region) {
-        cpu::cannot_start("no free 32 MiB of memory below 4 GiB for L0; give the machine more memory (--memory)");
+        cpu::cannot_start(
+            "no free 32 MiB of memory below 4 GiB for L0; give the machine more memory (--memory)");
     }
     const std::uint64_t pool{memory::align_up(region.value().begin + image_size, memory::large_page_size)};
     auto& l0{l0_place.make(region.value(), MemoryRange{pool, region.value().end})};
@@ -145,7 +151,8 @@ void make_bitmaps(nested::Machine& machine) {
     auto* const io_a{machine.l0.take<nested::BitmapWords>()};
     auto* const io_b{machine.l0.take<nested::BitmapWords>()};
     auto* const ones{machine.l0.take<nested::BitmapWords>()};
-    for (auto& word : ones->words) word = ~std::uint64_t{0};
+    for (auto& word : ones->words)
+        word = ~std::uint64_t{0};
     for (std::uint32_t i{0}; i < vmcs::capability_msr_count; ++i) {
         nested::claim_msr(*msrs, vmcs::first_capability_msr + i, true, true);
     }
@@ -202,18 +209,20 @@ void read_processor_facts(nested::Machine& machine) {
 
 // A profile on board comes into force before L1's first instruction.
 void take_profile(nested::Machine& machine, const l1::BootModules& modules) {
-    const vmcs::ProfileTarget target{
-        machine.offered_fields, (machine.offered_msrs[vmx::msr::vmx_misc] & vmx::misc::vmwrite_any_field) != 0};
+    const vmcs::ProfileTarget target{machine.offered_fields, (machine.offered_msrs[vmx::msr::vmx_misc] &
+                                                              vmx::misc::vmwrite_any_field) != 0};
     machine.generations.start(machine.l0.take_pages(2 * shadow::Generations::slots), target);
     for (const auto& module : modules.profile_images()) {
         link::ProfileImage image{};
         if (module.range.size() < sizeof(image)) {
-            cpu::cannot_start("the profile module is too short; make it with `shadowtune export --format image`");
+            cpu::cannot_start(
+                "the profile module is too short; make it with `shadowtune export --format image`");
         }
         __builtin_memcpy(&image, memory::at_physical<void>(module.range.begin), sizeof(image));
         if (!machine.generations.load(image)) {
-            cpu::cannot_start("the profile module is refused: other catalogue version, or a field that may not be "
-                              "shadowed here; tune it again for this processor and VMM");
+            cpu::cannot_start(
+                "the profile module is refused: other catalogue version, or a field that may not be "
+                "shadowed here; tune it again for this processor and VMM");
         }
     }
 }
@@ -225,7 +234,8 @@ void identify_l1(nested::Machine& machine, const l1::L1Entry& entry) {
     case l1::L1Kind::multiboot2: machine.l1_kind = link::L1Kind::multiboot2; break;
     }
     constexpr std::size_t room{sizeof(machine.l1_name) - 1};
-    for (std::size_t i{0}; i < room && entry.name[i] != '\0'; ++i) machine.l1_name[i] = entry.name[i];
+    for (std::size_t i{0}; i < room && entry.name[i] != '\0'; ++i)
+        machine.l1_name[i] = entry.name[i];
     for (const auto& region : l1_map.regions()) {
         if (region.type == memory::MemoryType::ram) machine.l1_memory_bytes += region.range.size();
     }
@@ -238,14 +248,15 @@ void identify_l1(nested::Machine& machine, const l1::L1Entry& entry) {
     __builtin_memset(memory::at_physical<void>(sink), 0xFF, memory::page_size);
     auto& machine{machine_place.make(l0, memory::L1Memory{l0, sink, mapped_end}, machine_map)};
     check_processor(machine);
-    const bool one_gib{
-        (machine.hardware_msrs[vmx::msr::vmx_ept_vpid_cap] & vmx::ept_vpid_cap::pages_1g) != 0};
+    const bool one_gib{(machine.hardware_msrs[vmx::msr::vmx_ept_vpid_cap] & vmx::ept_vpid_cap::pages_1g) !=
+                       0};
     machine.eptp01 = memory::build_ept01(l0, machine.l1, machine_map, physical_width(), one_gib);
     return machine;
 }
 
 extern "C" void boot_main(std::uint32_t magic, std::uint32_t information) {
-    for (const Constructor* f{init_array_start}; f != init_array_end; ++f) (*f)();
+    for (const Constructor* f{init_array_start}; f != init_array_end; ++f)
+        (*f)();
     read_boot_information(magic, information);
     std::uint64_t mapped_end{};
     memory::L0Memory& l0{settle_in_memory(information, mapped_end)};
@@ -258,7 +269,8 @@ extern "C" void boot_main(std::uint32_t magic, std::uint32_t information) {
     read_processor_facts(machine);
 
     l1_map = machine_map;
-    if (!l1_map.reserve(l0.region())) cpu::cannot_start("the memory map has too many regions to reserve L0's in it");
+    if (!l1_map.reserve(l0.region()))
+        cpu::cannot_start("the memory map has too many regions to reserve L0's in it");
     const l1::PhysicalMemory ram{&access_ram, nullptr};
     const auto modules{l1::sort_modules(boot_info, ram)};
     if (!modules) cannot_start(modules.error());

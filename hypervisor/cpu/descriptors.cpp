@@ -70,7 +70,8 @@ void load_descriptors() {
     gdt[1] = 0x00AF9B000000FFFF; // 64-bit code, present, accessed
     gdt[2] = 0x00CF93000000FFFF; // data
     const auto base{reinterpret_cast<std::uint64_t>(&tss)};
-    gdt[3] = (sizeof(tss) - 1) | ((base & 0xFFFFFF) << 16) | (std::uint64_t{0x89} << 40) | ((base >> 24 & 0xFF) << 56);
+    gdt[3] = (sizeof(tss) - 1) | ((base & 0xFFFFFF) << 16) | (std::uint64_t{0x89} << 40) |
+             ((base >> 24 & 0xFF) << 56);
     gdt[4] = base >> 32;
     tss.ist[0] = reinterpret_cast<std::uint64_t>(fault_stack + sizeof(fault_stack));
     tss.io_map_base = sizeof(tss);
@@ -79,9 +80,13 @@ void load_descriptors() {
     for (unsigned vector{0}; vector < 32; ++vector) {
         const auto address{reinterpret_cast<std::uint64_t>(exception_stubs) + vector * 16};
         const bool own_stack{vector == double_fault_vector};
-        idt[vector] = {static_cast<std::uint16_t>(address),       code_selector,
-                       static_cast<std::uint8_t>(own_stack ? 1 : 0), interrupt_gate,
-                       static_cast<std::uint16_t>(address >> 16), static_cast<std::uint32_t>(address >> 32), 0};
+        idt[vector] = {static_cast<std::uint16_t>(address),
+                       code_selector,
+                       static_cast<std::uint8_t>(own_stack ? 1 : 0),
+                       interrupt_gate,
+                       static_cast<std::uint16_t>(address >> 16),
+                       static_cast<std::uint32_t>(address >> 32),
+                       0};
     }
 
     const TablePointer gdt_pointer{sizeof(gdt) - 1, reinterpret_cast<std::uint64_t>(gdt)};

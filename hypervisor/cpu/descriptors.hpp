@@ -16,7 +16,8 @@ struct DescriptorBases {
     std::uint64_t tss;
 };
 
-// Loads all three on this processor. To be called again after L0's page tables change their virtual address (never).
+// Loads all three on this processor. To be called again after L0's page tables change their virtual address
+// (never).
 void load_descriptors();
 [[nodiscard]] DescriptorBases descriptor_bases();
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// Instructions that may fault on behalf of the guest. A fault inside them resumes at a fixed-up address (cpu/exceptions.cpp)
-// and is reported as false, for the caller to turn into the guest's #GP.
+// Instructions that may fault on behalf of the guest. A fault inside them resumes at a fixed-up address
+// (cpu/exceptions.cpp) and is reported as false, for the caller to turn into the guest's #GP.
 
 #include <cstdint>
 
@@ -37,7 +37,8 @@ namespace shadowtune::cpu {
                  ".quad 1b, 3b\n"
                  ".popsection\n"
                  : [ok] "+m"(ok)
-                 : "c"(number), "a"(static_cast<std::uint32_t>(value)), "d"(static_cast<std::uint32_t>(value >> 32))
+                 : "c"(number), "a"(static_cast<std::uint32_t>(value)),
+                   "d"(static_cast<std::uint32_t>(value >> 32))
                  : "memory");
     return ok;
 }
@@ -54,7 +55,8 @@ namespace shadowtune::cpu {
                  ".quad 1b, 3b\n"
                  ".popsection\n"
                  : [ok] "+m"(ok)
-                 : "c"(number), "a"(static_cast<std::uint32_t>(value)), "d"(static_cast<std::uint32_t>(value >> 32)));
+                 : "c"(number), "a"(static_cast<std::uint32_t>(value)),
+                   "d"(static_cast<std::uint32_t>(value >> 32)));
     return ok;
 }
 

@@ -1,5 +1,5 @@
-// The C library's functions that compilers and the standard headers call in freestanding code. The string instructions keep a clever
-// compiler from turning a loop back into a call of the function it is in.
+// The C library's functions that compilers and the standard headers call in freestanding code. The string
+// instructions keep a clever compiler from turning a loop back into a call of the function it is in.
 
 #include <cstddef>
 #include <cstdint>
@@ -47,7 +47,8 @@ const void* memchr(const void* area, int value, std::size_t count) {
 
 std::size_t strlen(const char* text) {
     std::size_t length{0};
-    while (text[length] != '\0') ++length;
+    while (text[length] != '\0')
+        ++length;
     return length;
 }
 

@@ -15,10 +15,13 @@ constexpr char bochs_shutdown_word[]{"Shutdown"};
 
 } // namespace
 
-void set_last_act(LastAct act) { last_act = act; }
+void set_last_act(LastAct act) {
+    last_act = act;
+}
 
 void console_write(const char* text) {
-    for (; *text != '\0'; ++text) out8(debug_port, static_cast<std::uint8_t>(*text));
+    for (; *text != '\0'; ++text)
+        out8(debug_port, static_cast<std::uint8_t>(*text));
 }
 
 void console_write_hex(std::uint64_t value) {

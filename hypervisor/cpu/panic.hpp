@@ -1,7 +1,7 @@
 #pragma once
 
-// The two ways in which L0 ends: it cannot start on this machine, or it met a state that may not be. Both say so in one
-// line on every channel there is and end the machine in the way that the command line chose.
+// The two ways in which L0 ends: it cannot start on this machine, or it met a state that may not be. Both say
+// so in one line on every channel there is and end the machine in the way that the command line chose.
 
 #include <cstdint>
 

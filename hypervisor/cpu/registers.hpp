@@ -1,6 +1,7 @@
 #pragma once
 
-// Privileged registers and instructions, one function each. SDM Vol. 2 for the instructions, Vol. 3A 2.5 for the bits.
+// Privileged registers and instructions, one function each. SDM Vol. 2 for the instructions, Vol. 3A 2.5 for
+// the bits.
 
 #include <cstdint>
 
@@ -52,24 +53,29 @@ struct CpuidResult {
 inline void wrmsr(std::uint32_t number, std::uint64_t value) {
     asm volatile("wrmsr"
                  :
-                 : "c"(number), "a"(static_cast<std::uint32_t>(value)), "d"(static_cast<std::uint32_t>(value >> 32))
+                 : "c"(number), "a"(static_cast<std::uint32_t>(value)),
+                   "d"(static_cast<std::uint32_t>(value >> 32))
                  : "memory");
 }
 
-#define SHADOWTUNE_CONTROL_REGISTER(name)                                                                              \
-    [[nodiscard]] inline std::uint64_t read_##name() {                                                                 \
-        std::uint64_t value{};                                                                                         \
-        asm volatile("mov %%" #name ", %0" : "=r"(value));                                                             \
-        return value;                                                                                                  \
-    }                                                                                                                  \
-    inline void write_##name(std::uint64_t value) { asm volatile("mov %0, %%" #name : : "r"(value) : "memory"); }
+#define SHADOWTUNE_CONTROL_REGISTER(name)                                                                    \
+    [[nodiscard]] inline std::uint64_t read_##name() {                                                       \
+        std::uint64_t value{};                                                                               \
+        asm volatile("mov %%" #name ", %0" : "=r"(value));                                                   \
+        return value;                                                                                        \
+    }                                                                                                        \
+    inline void write_##name(std::uint64_t value) {                                                          \
+        asm volatile("mov %0, %%" #name : : "r"(value) : "memory");                                          \
+    }
 SHADOWTUNE_CONTROL_REGISTER(cr0)
 SHADOWTUNE_CONTROL_REGISTER(cr2)
 SHADOWTUNE_CONTROL_REGISTER(cr3)
 SHADOWTUNE_CONTROL_REGISTER(cr4)
 #undef SHADOWTUNE_CONTROL_REGISTER
 
-inline void out8(std::uint16_t port, std::uint8_t value) { asm volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
+inline void out8(std::uint16_t port, std::uint8_t value) {
+    asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
 [[nodiscard]] inline std::uint8_t in8(std::uint16_t port) {
     std::uint8_t value{};
     asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
@@ -77,7 +83,8 @@ inline void out8(std::uint16_t port, std::uint8_t value) { asm volatile("outb %0
 }
 
 [[noreturn]] inline void halt_forever() {
-    for (;;) asm volatile("cli; hlt");
+    for (;;)
+        asm volatile("cli; hlt");
 }
 
 } // namespace shadowtune::cpu

@@ -14,7 +14,8 @@ bool LinkPort::send(link::MessageType type, std::span<const std::uint8_t> payloa
     const std::size_t length{link::encode_frame(type, m_sequence, payload, encoded)};
     if (length == 0) return false;
     ++m_sequence;
-    for (std::size_t i{0}; i < length; ++i) m_queue[m_tail++ % queue_size] = encoded[i];
+    for (std::size_t i{0}; i < length; ++i)
+        m_queue[m_tail++ % queue_size] = encoded[i];
     m_next_poll = 0;
     return true;
 }
@@ -41,7 +42,8 @@ bool LinkPort::poll(std::uint64_t now) {
 }
 
 void LinkPort::drain() {
-    while (m_present && !idle()) push_out();
+    while (m_present && !idle())
+        push_out();
 }
 
 } // namespace shadowtune::devices

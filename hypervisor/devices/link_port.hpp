@@ -21,7 +21,8 @@ public:
     // TSC ticks after which L0 must look at the UART at the latest, so that its receiver does not overrun.
     [[nodiscard]] std::uint64_t longest_interval() const { return m_byte_ticks * idle_bytes; }
 
-    // Queues one message; false where the queue has no room for it (the caller tries again later or drops it).
+    // Queues one message; false where the queue has no room for it (the caller tries again later or drops
+    // it).
     bool send(link::MessageType type, std::span<const std::uint8_t> payload);
 
     template <typename Record>
@@ -41,8 +42,9 @@ public:
     void drain();
 
 private:
-    // Looks at the UART are this many byte times apart: with nothing going on, the first bytes of a command must still
-    // find room in the receiver's FIFO; with bytes on their way, a FIFO's worth should leave or come at each look.
+    // Looks at the UART are this many byte times apart: with nothing going on, the first bytes of a command
+    // must still find room in the receiver's FIFO; with bytes on their way, a FIFO's worth should leave or
+    // come at each look.
     static constexpr std::uint64_t idle_bytes{Uart::fifo_size - 4};
     static constexpr std::uint64_t busy_bytes{Uart::fifo_size / 2};
 

@@ -44,17 +44,20 @@ bool Uart::start() {
 std::uint64_t Uart::measure_byte() {
     const auto idle{[this] { return (cpu::in8(m_base + line_status) & transmitter_idle) != 0; }};
     const std::uint64_t patience{cpu::rdtsc() + longest_byte};
-    while (!idle() && cpu::rdtsc() < patience) {}
+    while (!idle() && cpu::rdtsc() < patience) {
+    }
     const std::uint64_t start{cpu::rdtsc()};
     cpu::out8(m_base + data, 0);
-    while (!idle() && cpu::rdtsc() - start < longest_byte) {}
+    while (!idle() && cpu::rdtsc() - start < longest_byte) {
+    }
     return cpu::rdtsc() - start;
 }
 
 unsigned Uart::send(const std::uint8_t* bytes, unsigned count) {
     if ((cpu::in8(m_base + line_status) & transmitter_empty) == 0) return 0;
     unsigned sent{0};
-    for (; sent < count && sent < fifo_size; ++sent) cpu::out8(m_base + data, bytes[sent]);
+    for (; sent < count && sent < fifo_size; ++sent)
+        cpu::out8(m_base + data, bytes[sent]);
     return sent;
 }
 

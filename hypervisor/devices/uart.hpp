@@ -16,8 +16,9 @@ public:
     // 115200 8N1, FIFOs on, interrupts off. False where no UART answers.
     [[nodiscard]] bool start();
 
-    // TSC ticks that one byte takes on the line, measured with a zero byte, which closes no frame. Only how often the
-    // UART is looked at hangs on it: what one TSC tick is, is known in the lab and told by few processors.
+    // TSC ticks that one byte takes on the line, measured with a zero byte, which closes no frame. Only how
+    // often the UART is looked at hangs on it: what one TSC tick is, is known in the lab and told by few
+    // processors.
     [[nodiscard]] std::uint64_t measure_byte();
 
     // Sends up to a FIFO's worth where the transmitter is empty; returns how many bytes were taken.

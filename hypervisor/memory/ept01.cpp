@@ -40,8 +40,9 @@ private:
     }
 
     [[nodiscard]] std::uint64_t leaf(std::uint64_t address, std::uint64_t size) const {
-        const std::uint64_t type{m_l1.is_identity(address, size) ? memory_type_of_range(m_machine, address, size)
-                                                                  : ept_write_back};
+        const std::uint64_t type{m_l1.is_identity(address, size)
+                                     ? memory_type_of_range(m_machine, address, size)
+                                     : ept_write_back};
         return m_l1.host_address(address) | read_write_execute | type << memory_type_shift;
     }
 
@@ -51,7 +52,8 @@ private:
             return;
         }
         auto* const directory{below(entry)};
-        for (unsigned i{0}; i < 512; ++i) map_two_mib(directory[i], address + i * large_page_size);
+        for (unsigned i{0}; i < 512; ++i)
+            map_two_mib(directory[i], address + i * large_page_size);
     }
 
     void map_two_mib(std::uint64_t& entry, std::uint64_t address) {
@@ -60,7 +62,8 @@ private:
             return;
         }
         auto* const table{below(entry)};
-        for (unsigned i{0}; i < 512; ++i) table[i] = leaf(address + i * page_size, page_size);
+        for (unsigned i{0}; i < 512; ++i)
+            table[i] = leaf(address + i * page_size, page_size);
     }
 
     [[nodiscard]] std::uint64_t* below(std::uint64_t& entry) {
@@ -80,8 +83,8 @@ std::uint64_t memory_type_of_range(const MemoryMap& machine, std::uint64_t addre
     return machine.is_ram({address, address + size}) ? ept_write_back : ept_uncacheable;
 }
 
-std::uint64_t build_ept01(L0Memory& memory, const L1Memory& l1, const MemoryMap& machine, unsigned physical_width,
-                          bool one_gib_pages) {
+std::uint64_t build_ept01(L0Memory& memory, const L1Memory& l1, const MemoryMap& machine,
+                          unsigned physical_width, bool one_gib_pages) {
     // A four-level table reaches 48 bits.
     const unsigned width{physical_width < 48 ? physical_width : 48};
     const std::uint64_t end{std::uint64_t{1} << (width < 32 ? 32 : width)};

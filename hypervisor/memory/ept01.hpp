@@ -1,7 +1,7 @@
 #pragma once
 
-// The EPT that runs L1: everything one to one but L0's region, which leads to the sink (memory/l1_memory.hpp).
-// SDM Vol. 3C, 29.3 "The Extended Page Table Mechanism (EPT)" (edition 325462-087).
+// The EPT that runs L1: everything one to one but L0's region, which leads to the sink
+// (memory/l1_memory.hpp). SDM Vol. 3C, 29.3 "The Extended Page Table Mechanism (EPT)" (edition 325462-087).
 
 #include "hypervisor/memory/l0_memory.hpp"
 #include "hypervisor/memory/l1_memory.hpp"
@@ -15,8 +15,10 @@ namespace shadowtune::memory {
 inline constexpr std::uint64_t ept_uncacheable{0};
 inline constexpr std::uint64_t ept_write_back{6};
 
-// Whether all of a range is RAM of this map, so that write-back is right for it. Ranges that are no RAM hold devices.
-[[nodiscard]] std::uint64_t memory_type_of_range(const MemoryMap& machine, std::uint64_t address, std::uint64_t size);
+// Whether all of a range is RAM of this map, so that write-back is right for it. Ranges that are no RAM hold
+// devices.
+[[nodiscard]] std::uint64_t memory_type_of_range(const MemoryMap& machine, std::uint64_t address,
+                                                 std::uint64_t size);
 
 // Builds all tables for addresses below 2^physical_width; returns the EPT pointer (EPTP).
 [[nodiscard]] std::uint64_t build_ept01(L0Memory& memory, const L1Memory& l1, const MemoryMap& machine,

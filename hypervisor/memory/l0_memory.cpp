@@ -28,7 +28,9 @@ void map_large(L0Memory& memory, std::uint64_t* pml4, std::uint64_t address, std
     directory[slot(address, 21)] = physical | present_writable | large;
 }
 
-[[nodiscard]] bool has_one_gib_pages() { return (cpu::cpuid(0x8000'0001).edx >> 26 & 1U) != 0; }
+[[nodiscard]] bool has_one_gib_pages() {
+    return (cpu::cpuid(0x8000'0001).edx >> 26 & 1U) != 0;
+}
 
 } // namespace
 

@@ -1,9 +1,10 @@
 #pragma once
 
-// Physical memory as L1 sees it: all of the machine's, but L0's region replaced by one sink page. A sink takes writes
-// and gives back what was written there last (all ones at first), as little as an address without memory would; it holds
-// nothing of L0's. The EPT that runs L1, the EPT composed for L2 and L0's own accesses on behalf of L1 all ask here, so
-// that no pointer in a vmcs12, no operand of a VMX instruction and no EPT entry of L1 reaches L0.
+// Physical memory as L1 sees it: all of the machine's, but L0's region replaced by one sink page. A sink
+// takes writes and gives back what was written there last (all ones at first), as little as an address
+// without memory would; it holds nothing of L0's. The EPT that runs L1, the EPT composed for L2 and L0's own
+// accesses on behalf of L1 all ask here, so that no pointer in a vmcs12, no operand of a VMX instruction and
+// no EPT entry of L1 reaches L0.
 
 #include "hypervisor/memory/l0_memory.hpp"
 

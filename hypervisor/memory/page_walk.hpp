@@ -1,8 +1,9 @@
 #pragma once
 
-// Translation of L1's linear addresses by L1's own page tables, with the access rights of a supervisor-mode data access
-// (VMX instructions run at CPL 0). SDM Vol. 3A, 4.3 "32-Bit Paging", 4.4 "PAE Paging", 4.5 "4-Level Paging" and 4.6
-// "Access Rights" (edition 325462-087). A template over the reader of physical memory, so that it is tested hosted.
+// Translation of L1's linear addresses by L1's own page tables, with the access rights of a supervisor-mode
+// data access (VMX instructions run at CPL 0). SDM Vol. 3A, 4.3 "32-Bit Paging", 4.4 "PAE Paging", 4.5
+// "4-Level Paging" and 4.6 "Access Rights" (edition 325462-087). A template over the reader of physical
+// memory, so that it is tested hosted.
 
 #include <cstdint>
 
@@ -32,7 +33,8 @@ inline constexpr std::uint32_t fault_present{1U << 0}, fault_write{1U << 1};
 
 // `memory` offers read64(physical), read32(physical) and write64/write32 for accessed and dirty flags.
 template <typename Memory>
-[[nodiscard]] LinearTranslation translate(Memory& memory, const PagingState& state, std::uint64_t linear, bool write) {
+[[nodiscard]] LinearTranslation translate(Memory& memory, const PagingState& state, std::uint64_t linear,
+                                          bool write) {
     using namespace detail;
     if ((state.cr0 & cr0_pg) == 0) return {true, linear & 0xFFFF'FFFF, 0};
 
@@ -61,9 +63,11 @@ template <typename Memory>
         const bool may_be_large{pae ? level == 2 || level == 3 : level == 2 && (state.cr4 & cr4_pse) != 0};
         const bool leaf{level == 1 || (may_be_large && (entry & entry_large) != 0)};
         if (leaf) {
-            // Supervisor access: CR0.WP protects read-only pages, CR4.SMAP user pages unless EFLAGS.AC is set.
+            // Supervisor access: CR0.WP protects read-only pages, CR4.SMAP user pages unless EFLAGS.AC is
+            // set.
             const bool user_page{(rights & entry_user) != 0};
-            const bool smap_denies{user_page && (state.cr4 & cr4_smap) != 0 && (state.rflags & rflags_ac) == 0};
+            const bool smap_denies{user_page && (state.cr4 & cr4_smap) != 0 &&
+                                   (state.rflags & rflags_ac) == 0};
             const bool wp_denies{write && (rights & entry_writable) == 0 && (state.cr0 & cr0_wp) != 0};
             if (smap_denies || wp_denies) return {false, 0, fault_present | write_bit};
         }

@@ -1,6 +1,6 @@
-// MOV to CR0 and CR4 of L1 where a bit that L0 owns would change: CR0.NE and CR4.VMXE, which VMX operation fixes to 1
-// (SDM Vol. 3C, 24.8), have L1's value in the read shadows. The rest of the write is done here as the processor would.
-// SDM Vol. 2B, "MOV--Move to/from Control Registers" (edition 325462-087).
+// MOV to CR0 and CR4 of L1 where a bit that L0 owns would change: CR0.NE and CR4.VMXE, which VMX operation
+// fixes to 1 (SDM Vol. 3C, 24.8), have L1's value in the read shadows. The rest of the write is done here as
+// the processor would. SDM Vol. 2B, "MOV--Move to/from Control Registers" (edition 325462-087).
 
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/nested/exits.hpp"
@@ -15,15 +15,18 @@ namespace {
 namespace cr0 = cpu::cr0;
 namespace cr4 = cpu::cr4;
 
-constexpr std::uint64_t cr0_defined{cr0::pe | cr0::mp | cr0::em | cr0::ts | cr0::et | cr0::ne | cr0::wp | cr0::am |
-                                    cr0::nw | cr0::cd | cr0::pg};
+constexpr std::uint64_t cr0_defined{cr0::pe | cr0::mp | cr0::em | cr0::ts | cr0::et | cr0::ne | cr0::wp |
+                                    cr0::am | cr0::nw | cr0::cd | cr0::pg};
 
-void general_protection(Vcpu& vcpu) { inject_exception(vcpu, vmx::vector::general_protection, 0); }
+void general_protection(Vcpu& vcpu) {
+    inject_exception(vcpu, vmx::vector::general_protection, 0);
+}
 
 void load_pdptes(Vcpu& vcpu) {
     const std::uint64_t table{vcpu.hardware.read(F::guest_cr3) & 0xFFFF'FFE0};
     const F fields[]{F::guest_pdpte_0, F::guest_pdpte_1, F::guest_pdpte_2, F::guest_pdpte_3};
-    for (std::size_t i{0}; i < 4; ++i) vcpu.hardware.write(fields[i], vcpu.machine.l1.read64(table + 8 * i));
+    for (std::size_t i{0}; i < 4; ++i)
+        vcpu.hardware.write(fields[i], vcpu.machine.l1.read64(table + 8 * i));
 }
 
 // Entering or leaving IA-32e mode is part of changing CR0.PG (SDM Vol. 3A, 11.8.5).
@@ -43,7 +46,8 @@ void write_cr0(Vcpu& vcpu, std::uint64_t value) {
     value = (value & cr0_defined) | cr0::et;
     const bool paging{(value & cr0::pg) != 0};
     const bool was_paging{(old & cr0::pg) != 0};
-    const bool impossible{(paging && (value & cr0::pe) == 0) || ((value & cr0::nw) != 0 && (value & cr0::cd) == 0)};
+    const bool impossible{(paging && (value & cr0::pe) == 0) ||
+                          ((value & cr0::nw) != 0 && (value & cr0::cd) == 0)};
     // In VMX operation L1 may not turn NE, PE or PG off (24.8).
     const auto& offered{vcpu.machine.offered_msrs};
     const bool forbidden{vcpu.in_vmx_operation && !vmx::is_fixed_ok(value, offered[vmx::msr::vmx_cr0_fixed0],
@@ -59,7 +63,8 @@ void write_cr0(Vcpu& vcpu, std::uint64_t value) {
     }
     hw.write(F::guest_cr0, value | cr0::ne);
     hw.write(F::cr0_read_shadow, value);
-    if (((value ^ old) & (cr0::pg | cr0::wp)) != 0) hw.invalidate(vmx::InvalidateVpid::single_context, vpid_l1);
+    if (((value ^ old) & (cr0::pg | cr0::wp)) != 0)
+        hw.invalidate(vmx::InvalidateVpid::single_context, vpid_l1);
     skip_instruction(vcpu);
 }
 
@@ -88,7 +93,8 @@ void write_cr4(Vcpu& vcpu, std::uint64_t value) {
 
 void emulate_control_register_access(Vcpu& vcpu) {
     const vmx::CrAccess access{vcpu.hardware.read(F::exit_qualification)};
-    if (access.type() != vmx::CrAccessType::mov_to_cr) stop_l1(vcpu, "control-register access that L0 never asked for");
+    if (access.type() != vmx::CrAccessType::mov_to_cr)
+        stop_l1(vcpu, "control-register access that L0 never asked for");
     std::uint64_t value{access.gpr() == vmx::rsp_number ? vcpu.hardware.read(F::guest_rsp)
                                                         : vcpu.registers.value[access.gpr()]};
     if (!in_64bit_mode(vcpu)) value &= 0xFFFF'FFFF;

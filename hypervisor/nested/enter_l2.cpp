@@ -1,7 +1,9 @@
-// VMLAUNCH and VMRESUME of L1: checks, vmcs02 brought up to date, L2 runs. SDM Vol. 3C, chapter 27 (edition 325462-087).
+// VMLAUNCH and VMRESUME of L1: checks, vmcs02 brought up to date, L2 runs. SDM Vol. 3C, chapter 27 (edition
+// 325462-087).
 //
-// vmcs02's guest state is L2's own, unmerged, so the processor itself checks it at the entry (27.3) and what it finds
-// goes to L1 as it is. Only what vmcs02 does not carry over is checked here: controls, host state and link pointer.
+// vmcs02's guest state is L2's own, unmerged, so the processor itself checks it at the entry (27.3) and what
+// it finds goes to L1 as it is. Only what vmcs02 does not carry over is checked here: controls, host state
+// and link pointer.
 
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/memory/ept01.hpp"
@@ -20,17 +22,19 @@ namespace {
 
 using vmx::InstructionError;
 
-constexpr std::uint32_t reason_guest_state{vmx::exit_reason_entry_failure |
-                                           static_cast<std::uint32_t>(vmcs::ExitReason::entry_failure_guest_state)};
-constexpr std::uint32_t reason_msr_loading{vmx::exit_reason_entry_failure |
-                                           static_cast<std::uint32_t>(vmcs::ExitReason::entry_failure_msr_loading)};
+constexpr std::uint32_t reason_guest_state{
+    vmx::exit_reason_entry_failure | static_cast<std::uint32_t>(vmcs::ExitReason::entry_failure_guest_state)};
+constexpr std::uint32_t reason_msr_loading{
+    vmx::exit_reason_entry_failure | static_cast<std::uint32_t>(vmcs::ExitReason::entry_failure_msr_loading)};
 
 // What L1's own state contributes where vmcs12 does not load it.
 struct L1State {
     std::uint64_t efer, debugctl, dr7;
 };
 
-[[nodiscard]] bool any(const vmcs::FieldSet& a, const vmcs::FieldSet& b) { return !(a & b).empty(); }
+[[nodiscard]] bool any(const vmcs::FieldSet& a, const vmcs::FieldSet& b) {
+    return !(a & b).empty();
+}
 
 [[nodiscard]] EntryContext make_context(const Vcpu& vcpu, const L1State& l1) {
     EntryContext context{};
@@ -77,17 +81,19 @@ void write_controls(Vcpu& vcpu) {
     const std::uint32_t exit12{vmcs12.get32(F::primary_vm_exit_controls)};
     const std::uint32_t entry12{vmcs12.get32(F::vm_entry_controls)};
 
-    hw.write(F::pin_based_controls, vmx::adjust(pin12 | vmx::pin::activate_preemption_timer, pin_capability(msrs)));
+    hw.write(F::pin_based_controls,
+             vmx::adjust(pin12 | vmx::pin::activate_preemption_timer, pin_capability(msrs)));
 
-    const std::uint32_t primary{(primary12 & ~vmx::primary::unconditional_io_exiting) | vmx::primary::use_io_bitmaps |
-                                vmx::primary::use_msr_bitmaps | vmx::primary::activate_secondary_controls};
+    const std::uint32_t primary{(primary12 & ~vmx::primary::unconditional_io_exiting) |
+                                vmx::primary::use_io_bitmaps | vmx::primary::use_msr_bitmaps |
+                                vmx::primary::activate_secondary_controls};
     hw.write(F::primary_processor_based_controls, vmx::adjust(primary, primary_capability(msrs)));
 
     hw.write(F::secondary_processor_based_controls,
              secondary12 | vmx::secondary::enable_ept | vmx::secondary::enable_vpid);
 
-    std::uint32_t exit{vmx::exit::host_address_space_size | vmx::exit::save_debug_controls | vmx::exit::save_efer |
-                       vmx::exit::load_efer};
+    std::uint32_t exit{vmx::exit::host_address_space_size | vmx::exit::save_debug_controls |
+                       vmx::exit::save_efer | vmx::exit::load_efer};
     constexpr std::uint32_t taken_over{vmx::exit::acknowledge_interrupt_on_exit | vmx::exit::save_pat |
                                        vmx::exit::load_pat};
     exit |= exit12 & taken_over;
@@ -144,17 +150,19 @@ void write_conditional_state(Vcpu& vcpu, const L1State& l1) {
 
 // The timer runs down whichever of the two comes first; L0's is there to look at the link.
 void arm_timer(Vcpu& vcpu) {
-    const bool l1_uses_it{(vcpu.vmcs12.get32(F::pin_based_controls) & vmx::pin::activate_preemption_timer) != 0};
+    const bool l1_uses_it{(vcpu.vmcs12.get32(F::pin_based_controls) & vmx::pin::activate_preemption_timer) !=
+                          0};
     if (l1_uses_it) vcpu.timer_left = vcpu.vmcs12.get32(F::vmx_preemption_timer_value);
     load_l2_timer(vcpu, l1_uses_it);
 }
 
-// L1's VPIDs share one of ours: the translations of another one must not be met (SDM Vol. 3C, 29.4.3.3). Without VPID
-// both entry and exit flush.
+// L1's VPIDs share one of ours: the translations of another one must not be met (SDM Vol. 3C, 29.4.3.3).
+// Without VPID both entry and exit flush.
 void switch_vpid(Vcpu& vcpu) {
     const bool in_use{(secondary_controls_in_force(vcpu.vmcs12.values()) & vmx::secondary::enable_vpid) != 0};
-    const std::uint16_t vpid12{in_use ? static_cast<std::uint16_t>(vcpu.vmcs12.get(F::virtual_processor_identifier))
-                                      : std::uint16_t{0}};
+    const std::uint16_t vpid12{
+        in_use ? static_cast<std::uint16_t>(vcpu.vmcs12.get(F::virtual_processor_identifier))
+               : std::uint16_t{0}};
     if (!in_use || vpid12 != vcpu.last_vpid12) {
         vcpu.hardware.invalidate(vmx::InvalidateVpid::single_context, vpid_l2);
         vcpu.last_vpid12 = vpid12;
@@ -171,7 +179,8 @@ void update_vmcs02(Vcpu& vcpu, const L1State& l1) {
     }
     const vmcs::FieldSet dirty{vmcs12.dirty()};
     const vmcs::FieldSet direct{dirty & direct_fields};
-    direct.for_each([&](vmcs::FieldIndex field) { hw.write(vmcs::catalogue[field].encoding, vmcs12.get(field)); });
+    direct.for_each(
+        [&](vmcs::FieldIndex field) { hw.write(vmcs::catalogue[field].encoding, vmcs12.get(field)); });
     if (any(dirty, combined_fields)) write_controls(vcpu);
     write_conditional_state(vcpu, l1);
     arm_timer(vcpu);
@@ -208,8 +217,8 @@ void enter(Vcpu& vcpu, bool launch) {
     }
     hw.make_current(vcpu.vmcs02.region);
     if (vmcs12.get(F::vmcs_link_pointer) != ~std::uint64_t{0}) {
-        const auto state{check_guest_state(vmcs12.values(), vcpu.machine.offered_msrs, vcpu.machine.processor,
-                                           context)};
+        const auto state{
+            check_guest_state(vmcs12.values(), vcpu.machine.offered_msrs, vcpu.machine.processor, context)};
         if (!state) {
             vcpu.runs_l2 = true;
             finish_round_trip(vcpu);
@@ -232,13 +241,18 @@ void enter(Vcpu& vcpu, bool launch) {
 } // namespace
 
 void load_l2_timer(Vcpu& vcpu, bool l1_uses_it) {
-    const std::uint32_t value{l1_uses_it && vcpu.timer_left < vcpu.backstop ? vcpu.timer_left : vcpu.backstop};
+    const std::uint32_t value{l1_uses_it && vcpu.timer_left < vcpu.backstop ? vcpu.timer_left
+                                                                            : vcpu.backstop};
     vcpu.timer_loaded = value;
     vcpu.hardware.write(F::vmx_preemption_timer_value, value);
 }
 
-void emulate_vmlaunch(Vcpu& vcpu) { enter(vcpu, true); }
+void emulate_vmlaunch(Vcpu& vcpu) {
+    enter(vcpu, true);
+}
 
-void emulate_vmresume(Vcpu& vcpu) { enter(vcpu, false); }
+void emulate_vmresume(Vcpu& vcpu) {
+    enter(vcpu, false);
+}
 
 } // namespace shadowtune::nested

@@ -11,7 +11,9 @@ constexpr std::uint64_t table_rights{read_bit | write_bit | execute_bit};
 constexpr std::uint64_t address_mask{0x000F'FFFF'FFFF'F000};
 constexpr std::uint64_t write_back_four_levels{memory::ept_write_back | 3U << 3};
 
-[[nodiscard]] std::uint64_t eptp_of(std::uint64_t table) { return table | write_back_four_levels; }
+[[nodiscard]] std::uint64_t eptp_of(std::uint64_t table) {
+    return table | write_back_four_levels;
+}
 
 } // namespace
 
@@ -67,7 +69,8 @@ Ept02::Root& Ept02::find_or_add(vmx::Hardware& hardware, std::uint64_t eptp12) {
     place->eptp12 = eptp12;
     place->table = take_page(*place);
     if (place->table == 0) {
-        for (Root& root : m_roots) release(hardware, root);
+        for (Root& root : m_roots)
+            release(hardware, root);
         place->table = take_page(*place);
     }
     return *place;
@@ -82,7 +85,8 @@ std::uint64_t* Ept02::entry_for(Root& root, std::uint64_t guest_physical, unsign
     for (unsigned level_shift{39};; level_shift -= 9) {
         auto* const entry{memory::at_physical<std::uint64_t>(table) + (guest_physical >> level_shift & 511)};
         if (level_shift == shift) return entry;
-        // A leaf in the way was made for a larger page of L1's that is smaller now; what it mapped is found again.
+        // A leaf in the way was made for a larger page of L1's that is smaller now; what it mapped is found
+        // again.
         if (*entry == 0 || (*entry & large_bit) != 0) {
             const std::uint64_t page{take_page(root)};
             if (page == 0) return nullptr;
@@ -106,7 +110,8 @@ bool Ept02::map(vmx::Hardware& hardware, const memory::L1Memory& l1, std::uint64
     }
     const std::uint64_t start{walk.address & ~((std::uint64_t{1} << shift) - 1)};
     // Not writable before L1's dirty flag is set: the write must come by here again to set it.
-    const std::uint64_t rights{(walk.readable ? read_bit : 0) | (walk.writable && walk.dirty ? write_bit : 0) |
+    const std::uint64_t rights{(walk.readable ? read_bit : 0) |
+                               (walk.writable && walk.dirty ? write_bit : 0) |
                                (walk.executable ? execute_bit : 0)};
     *entry = l1.host_address(start) | rights | (walk.ignore_pat ? ignore_pat_bit : 0) |
              std::uint64_t{walk.memory_type} << 3 | (large ? large_bit : 0);
@@ -118,7 +123,8 @@ void Ept02::forget(vmx::Hardware& hardware, std::uint64_t eptp12) {
 }
 
 void Ept02::forget_all(vmx::Hardware& hardware) {
-    for (Root& root : m_roots) release(hardware, root);
+    for (Root& root : m_roots)
+        release(hardware, root);
 }
 
 } // namespace shadowtune::nested

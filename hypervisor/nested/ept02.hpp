@@ -1,7 +1,8 @@
 #pragma once
 
-// The EPT that runs L2: L1's own EPT (guest-physical of L2 to physical of L1) composed with the map of L1's memory
-// (physical of L1 to host-physical), filled at EPT violations. One set of tables for each EPTP of L1's that is in use.
+// The EPT that runs L2: L1's own EPT (guest-physical of L2 to physical of L1) composed with the map of L1's
+// memory (physical of L1 to host-physical), filled at EPT violations. One set of tables for each EPTP of L1's
+// that is in use.
 
 #include "hypervisor/memory/l1_memory.hpp"
 #include "hypervisor/nested/ept12.hpp"
@@ -23,8 +24,8 @@ public:
     // The EPTP for vmcs02 that stands for this EPTP of L1's; empty tables where it is new.
     [[nodiscard]] std::uint64_t pointer_for(vmx::Hardware& hardware, std::uint64_t eptp12);
 
-    // Maps what a successful walk of L1's tables found. False where the tables had to be given up for lack of pages:
-    // vmcs02's EPTP must be set again.
+    // Maps what a successful walk of L1's tables found. False where the tables had to be given up for lack of
+    // pages: vmcs02's EPTP must be set again.
     [[nodiscard]] bool map(vmx::Hardware& hardware, const memory::L1Memory& l1, std::uint64_t eptp12,
                            std::uint64_t guest_physical, const EptWalk& walk);
 
@@ -35,8 +36,8 @@ public:
 private:
     struct Root {
         std::uint64_t eptp12{0};
-        std::uint64_t table{0};      // 0: slot unused
-        std::uint32_t last_page{0};  // chain of this root's pages by m_next; 0 ends it
+        std::uint64_t table{0};     // 0: slot unused
+        std::uint32_t last_page{0}; // chain of this root's pages by m_next; 0 ends it
     };
 
     [[nodiscard]] Root* find(std::uint64_t eptp12);
@@ -48,7 +49,7 @@ private:
     std::uint64_t m_pool{0};
     Root m_roots[roots]{};
     std::size_t m_oldest{0};
-    std::uint32_t m_free{0};               // chain of free pages; page numbers start at 1
+    std::uint32_t m_free{0}; // chain of free pages; page numbers start at 1
     std::uint32_t m_next[pool_pages + 1]{};
 };
 

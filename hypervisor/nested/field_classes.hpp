@@ -1,7 +1,7 @@
 #pragma once
 
-// How each field of vmcs12 takes part in a round trip. One constexpr set for each way; the SDM says who saves what
-// (Vol. 3C, 28.3 "Saving Guest State") and what an entry loads (27.3.2).
+// How each field of vmcs12 takes part in a round trip. One constexpr set for each way; the SDM says who saves
+// what (Vol. 3C, 28.3 "Saving Guest State") and what an entry loads (27.3.2).
 
 #include "hypervisor/nested/vmcs12_values.hpp"
 #include "vmcs/catalogue.hpp"
@@ -29,8 +29,9 @@ template <typename... Fields>
 } // namespace detail
 
 // Guest state whose place in vmcs02 depends on a control, or that vmcs02 has otherwise.
-inline constexpr vmcs::FieldSet conditional_guest_fields{detail::set_of(
-    F::vmcs_link_pointer, F::guest_ia32_debugctl, F::guest_ia32_efer, F::guest_dr7, F::vmx_preemption_timer_value)};
+inline constexpr vmcs::FieldSet conditional_guest_fields{
+    detail::set_of(F::vmcs_link_pointer, F::guest_ia32_debugctl, F::guest_ia32_efer, F::guest_dr7,
+                   F::vmx_preemption_timer_value)};
 
 // Written to vmcs02 as they are.
 inline constexpr vmcs::FieldSet direct_fields{
@@ -38,10 +39,10 @@ inline constexpr vmcs::FieldSet direct_fields{
     detail::set_of(F::exception_bitmap, F::page_fault_error_code_mask, F::page_fault_error_code_match,
                    F::cr3_target_count, F::cr3_target_value_0, F::cr3_target_value_1, F::cr3_target_value_2,
                    F::cr3_target_value_3, F::cr0_guest_host_mask, F::cr4_guest_host_mask, F::cr0_read_shadow,
-                   F::cr4_read_shadow, F::tpr_threshold, F::tsc_offset, F::eoi_exit_bitmap_0, F::eoi_exit_bitmap_1,
-                   F::eoi_exit_bitmap_2, F::eoi_exit_bitmap_3, F::ple_gap, F::ple_window, F::xss_exiting_bitmap,
-                   F::vm_entry_interruption_information, F::vm_entry_exception_error_code,
-                   F::vm_entry_instruction_length, F::host_ia32_pat)};
+                   F::cr4_read_shadow, F::tpr_threshold, F::tsc_offset, F::eoi_exit_bitmap_0,
+                   F::eoi_exit_bitmap_1, F::eoi_exit_bitmap_2, F::eoi_exit_bitmap_3, F::ple_gap,
+                   F::ple_window, F::xss_exiting_bitmap, F::vm_entry_interruption_information,
+                   F::vm_entry_exception_error_code, F::vm_entry_instruction_length, F::host_ia32_pat)};
 
 // Control words that vmcs02 has in combination with L0's own, and the addresses that go with them.
 inline constexpr vmcs::FieldSet combined_fields{detail::set_of(

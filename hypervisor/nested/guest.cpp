@@ -11,7 +11,7 @@ constexpr std::uint64_t rflags_tf{1U << 8};
 
 [[nodiscard]] memory::PagingState paging_state(Vcpu& vcpu) {
     auto& hw{vcpu.hardware};
-    memory::PagingState state{hw.read(F::guest_cr0), hw.read(F::guest_cr3), hw.read(F::guest_cr4),
+    memory::PagingState state{hw.read(F::guest_cr0),       hw.read(F::guest_cr3),    hw.read(F::guest_cr4),
                               hw.read(F::guest_ia32_efer), hw.read(F::guest_rflags), {}};
     const bool pae_paging{(state.cr4 & cpu::cr4::pae) != 0 && (state.efer & cpu::efer::lma) == 0};
     if (pae_paging) {
@@ -62,7 +62,8 @@ void skip_instruction(Vcpu& vcpu) {
     constexpr std::uint32_t one_instruction{vmx::interruptibility::blocking_by_sti |
                                             vmx::interruptibility::blocking_by_mov_ss};
     if ((state & one_instruction) != 0) hw.write(F::guest_interruptibility_state, state & ~one_instruction);
-    // A single step over the instruction is due now (SDM Vol. 3C, 27.7.3 "Delivery of Pending Debug Exceptions").
+    // A single step over the instruction is due now (SDM Vol. 3C, 27.7.3 "Delivery of Pending Debug
+    // Exceptions").
     if ((hw.read(F::guest_rflags) & rflags_tf) != 0) {
         hw.write(F::guest_pending_debug_exceptions,
                  hw.read(F::guest_pending_debug_exceptions) | vmx::pending_debug::single_step);
@@ -123,18 +124,19 @@ bool operand_address(Vcpu& vcpu, const DecodedOperands& operands, MemoryAccess a
                      std::uint64_t& linear) {
     auto& hw{vcpu.hardware};
     AddressContext context{};
-    for (unsigned i{0}; i < general_register_count; ++i) context.general_registers[i] = vcpu.registers.value[i];
+    for (unsigned i{0}; i < general_register_count; ++i)
+        context.general_registers[i] = vcpu.registers.value[i];
     context.general_registers[vmx::rsp_number] = hw.read(F::guest_rsp);
     context.mode = in_64bit_mode(vcpu) ? OperatingMode::long64 : OperatingMode::legacy;
     context.linear_address_bits = (hw.read(F::guest_cr4) & cpu::cr4::la57) != 0 ? 57 : 48;
     // The six segments' fields follow each other in the order of their numbers.
     const unsigned segment{static_cast<unsigned>(operands.segment)};
-    const auto field{[segment](F first) { return static_cast<vmcs::Encoding>(vmcs::encoding_of(first) + 2 * segment); }};
+    const auto field{
+        [segment](F first) { return static_cast<vmcs::Encoding>(vmcs::encoding_of(first) + 2 * segment); }};
     context.segments[segment] = {hw.read(field(F::guest_es_base)),
                                  static_cast<std::uint32_t>(hw.read(field(F::guest_es_limit))),
                                  static_cast<std::uint32_t>(hw.read(field(F::guest_es_access_rights)))};
-    const auto address{
-        effective_address(operands, hw.read(F::exit_qualification), context, access, bytes)};
+    const auto address{effective_address(operands, hw.read(F::exit_qualification), context, access, bytes)};
     if (!address) {
         inject_exception(vcpu, static_cast<std::uint8_t>(address.error()), 0);
         return false;
@@ -155,7 +157,8 @@ bool write_linear(Vcpu& vcpu, std::uint64_t linear, const void* from, std::size_
     LinearPart parts[2];
     if (!translate_operand(vcpu, linear, size, true, parts)) return false;
     vcpu.machine.l1.write(parts[0].physical, from, parts[0].size);
-    vcpu.machine.l1.write(parts[1].physical, static_cast<const std::uint8_t*>(from) + parts[0].size, parts[1].size);
+    vcpu.machine.l1.write(parts[1].physical, static_cast<const std::uint8_t*>(from) + parts[0].size,
+                          parts[1].size);
     return true;
 }
 

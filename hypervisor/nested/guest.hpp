@@ -19,8 +19,8 @@ void inject_exception(Vcpu& vcpu, std::uint8_t vector);
 void inject_exception(Vcpu& vcpu, std::uint8_t vector, std::uint32_t error_code);
 void inject_page_fault(Vcpu& vcpu, std::uint64_t linear, std::uint32_t error_code);
 
-// An exit that L0 handles alone may have come in the middle of an event's delivery: the event is delivered again
-// (SDM Vol. 3C, 28.2.4 "Information for VM Exits During Event Delivery").
+// An exit that L0 handles alone may have come in the middle of an event's delivery: the event is delivered
+// again (SDM Vol. 3C, 28.2.4 "Information for VM Exits During Event Delivery").
 void redeliver_interrupted_event(Vcpu& vcpu);
 
 // CPL 0? If not, #GP(0) is on its way (SDM Vol. 3C, 31.3: each VMX instruction).
@@ -29,10 +29,11 @@ void redeliver_interrupted_event(Vcpu& vcpu);
 [[nodiscard]] bool in_64bit_mode(Vcpu& vcpu);
 
 // The linear address of a memory operand; false where a fault was injected instead.
-[[nodiscard]] bool operand_address(Vcpu& vcpu, const DecodedOperands& operands, MemoryAccess access, unsigned bytes,
-                                   std::uint64_t& linear);
+[[nodiscard]] bool operand_address(Vcpu& vcpu, const DecodedOperands& operands, MemoryAccess access,
+                                   unsigned bytes, std::uint64_t& linear);
 
-// Copies between L0 and L1's linear memory; false where a page fault was injected instead. Nothing is written then.
+// Copies between L0 and L1's linear memory; false where a page fault was injected instead. Nothing is written
+// then.
 [[nodiscard]] bool read_linear(Vcpu& vcpu, std::uint64_t linear, void* to, std::size_t size);
 [[nodiscard]] bool write_linear(Vcpu& vcpu, std::uint64_t linear, const void* from, std::size_t size);
 

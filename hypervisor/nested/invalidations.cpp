@@ -17,9 +17,11 @@ struct Descriptor {
 };
 
 // Type and descriptor; false where the instruction has ended.
-[[nodiscard]] bool read_operands(Vcpu& vcpu, std::uint64_t& type, Descriptor& descriptor, bool (*has_type)(const Vcpu&, std::uint64_t)) {
+[[nodiscard]] bool read_operands(Vcpu& vcpu, std::uint64_t& type, Descriptor& descriptor,
+                                 bool (*has_type)(const Vcpu&, std::uint64_t)) {
     if (!require_vmx_operation(vcpu)) return false;
-    const auto information{static_cast<std::uint32_t>(vcpu.hardware.read(F::vm_exit_instruction_information))};
+    const auto information{
+        static_cast<std::uint32_t>(vcpu.hardware.read(F::vm_exit_instruction_information))};
     const auto operands{decode_invalidation(information)};
     if (!operands) stop_l1(vcpu, "instruction information of INVEPT or INVVPID without a memory operand");
     const unsigned number{operands.value().second_register};
@@ -30,7 +32,8 @@ struct Descriptor {
         return false;
     }
     std::uint64_t linear{};
-    return operand_address(vcpu, operands.value(), MemoryAccess::read, invalidation_descriptor_bytes, linear) &&
+    return operand_address(vcpu, operands.value(), MemoryAccess::read, invalidation_descriptor_bytes,
+                           linear) &&
            read_linear(vcpu, linear, &descriptor, sizeof(descriptor));
 }
 
@@ -45,7 +48,8 @@ struct Descriptor {
 
 [[nodiscard]] bool has_invvpid_type(const Vcpu& vcpu, std::uint64_t type) {
     constexpr std::uint64_t by_type[]{cap::invvpid_individual_address, cap::invvpid_single_context,
-                                      cap::invvpid_all_contexts, cap::invvpid_single_context_retaining_globals};
+                                      cap::invvpid_all_contexts,
+                                      cap::invvpid_single_context_retaining_globals};
     return type < 4 && is_offered(vcpu, by_type[type]);
 }
 
@@ -85,12 +89,13 @@ void emulate_invvpid(Vcpu& vcpu) {
     const auto vpid{static_cast<std::uint16_t>(descriptor.first)};
     const bool reserved{descriptor.first >> 16 != 0};
     const bool bad_vpid{type != 2 && vpid == 0};
-    const bool bad_address{type == 0 && !is_canonical(descriptor.second, vcpu.machine.processor.linear_address_bits)};
+    const bool bad_address{type == 0 &&
+                           !is_canonical(descriptor.second, vcpu.machine.processor.linear_address_bits)};
     if (reserved || bad_vpid || bad_address) {
         return vm_fail(vcpu, InstructionError::invalid_operand_to_invept_invvpid);
     }
-    // All of L1's VPIDs run under one of ours, and entering another flushes it (nested/enter_l2.cpp). So only the one
-    // that ran last has translations to lose.
+    // All of L1's VPIDs run under one of ours, and entering another flushes it (nested/enter_l2.cpp). So only
+    // the one that ran last has translations to lose.
     if (type == 2 || vpid == vcpu.last_vpid12) {
         if (type == 0) {
             vcpu.hardware.invalidate(vmx::InvalidateVpid::address, vpid_l2, descriptor.second);

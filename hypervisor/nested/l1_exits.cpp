@@ -1,8 +1,7 @@
-#include "hypervisor/nested/exits.hpp"
-
 #include "hypervisor/cpu/fixups.hpp"
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/devices/uart.hpp"
+#include "hypervisor/nested/exits.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/guest.hpp"
 #include "hypervisor/nested/msr_lists.hpp"
@@ -90,7 +89,8 @@ void emulate_io(Vcpu& vcpu) {
 }
 
 void handle_l1_exit(Vcpu& vcpu, std::uint32_t reason) {
-    if ((reason & vmx::exit_reason_entry_failure) != 0) stop_l1(vcpu, "L1's state is not one that can be entered");
+    if ((reason & vmx::exit_reason_entry_failure) != 0)
+        stop_l1(vcpu, "L1's state is not one that can be entered");
     vcpu.vmcs01.launched = true;
     switch (static_cast<ExitReason>(reason)) {
     case ExitReason::preemption_timer_expired: return; // time to look at the link, which every exit does

@@ -10,7 +10,9 @@ namespace {
     return static_cast<const BitmapWords*>(vcpu.machine.l1.pointer(vcpu.vmcs12.get(address)));
 }
 
-[[nodiscard]] std::uint64_t physical(const BitmapWords* page) { return reinterpret_cast<std::uint64_t>(page); }
+[[nodiscard]] std::uint64_t physical(const BitmapWords* page) {
+    return reinterpret_cast<std::uint64_t>(page);
+}
 
 void set_msr_bitmap(Vcpu& vcpu, std::uint32_t primary12) {
     if ((primary12 & vmx::primary::use_msr_bitmaps) == 0) {

@@ -7,8 +7,9 @@
 
 namespace shadowtune::nested {
 
-// Points vmcs02 at bitmaps in which both L0's and L1's wishes are set. L1's own page serves where it asks for all that
-// L0 asks for; else the pages are merged, at every entry, since L1 changes its pages in memory as it likes.
+// Points vmcs02 at bitmaps in which both L0's and L1's wishes are set. L1's own page serves where it asks for
+// all that L0 asks for; else the pages are merged, at every entry, since L1 changes its pages in memory as it
+// likes.
 void set_l2_bitmaps(Vcpu& vcpu, bool controls_changed);
 
 // L1's pages as they are now, for the question whose an exit is.

@@ -23,13 +23,15 @@ struct L1Tables {
         value = __atomic_load_n(static_cast<std::uint64_t*>(memory.pointer(address)), __ATOMIC_RELAXED);
         return true;
     }
-    [[nodiscard]] bool compare_exchange64(std::uint64_t address, std::uint64_t expected, std::uint64_t desired) const {
-        return __atomic_compare_exchange_n(static_cast<std::uint64_t*>(memory.pointer(address)), &expected, desired,
-                                           false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    [[nodiscard]] bool compare_exchange64(std::uint64_t address, std::uint64_t expected,
+                                          std::uint64_t desired) const {
+        return __atomic_compare_exchange_n(static_cast<std::uint64_t*>(memory.pointer(address)), &expected,
+                                           desired, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
     }
 };
 
-// NMI blocking that an IRET was about to end before its fault is restored for L2's next try (SDM Vol. 3C, 28.2.3).
+// NMI blocking that an IRET was about to end before its fault is restored for L2's next try (SDM Vol.
+// 3C, 28.2.3).
 void keep_nmi_blocking(Vcpu& vcpu, std::uint64_t qualification) {
     auto& hw{vcpu.hardware};
     const auto vectoring{static_cast<std::uint32_t>(hw.read(F::idt_vectoring_information))};
@@ -47,17 +49,20 @@ void handle_ept_violation(Vcpu& vcpu) {
     if (!has_ept) stop_l1(vcpu, "EPT violation of L2 without EPT of L1");
     const std::uint64_t address{hw.read(F::guest_physical_address)};
     const std::uint64_t qualification{hw.read(F::exit_qualification)};
-    const EptSettings settings{vmcs12.get(F::ept_pointer), vcpu.machine.offered_msrs[vmx::msr::vmx_ept_vpid_cap],
+    const EptSettings settings{vmcs12.get(F::ept_pointer),
+                               vcpu.machine.offered_msrs[vmx::msr::vmx_ept_vpid_cap],
                                vcpu.machine.processor.physical_address_bits};
     L1Tables tables{vcpu.machine.l1};
-    const EptWalk walk{walk_ept12(tables, settings, address, qualification & vmx::ept_violation::access_mask)};
+    const EptWalk walk{
+        walk_ept12(tables, settings, address, qualification & vmx::ept_violation::access_mask)};
     switch (walk.outcome) {
     case EptOutcome::ok: {
         // L1's own memory type, where it is no RAM, wins over what its EPT says.
         const std::uint64_t page{walk.address & ~(memory::page_size - 1)};
         const std::uint64_t type{memory::memory_type_of_range(vcpu.machine.map, page, memory::page_size)};
         EptWalk composed{walk};
-        if (type == memory::ept_uncacheable && vcpu.machine.l1.is_identity(page, memory::page_size)) composed.memory_type = static_cast<std::uint8_t>(memory::ept_uncacheable);
+        if (type == memory::ept_uncacheable && vcpu.machine.l1.is_identity(page, memory::page_size))
+            composed.memory_type = static_cast<std::uint8_t>(memory::ept_uncacheable);
         const bool kept{vcpu.ept02->map(hw, vcpu.machine.l1, vmcs12.get(F::ept_pointer), address, composed)};
         if (!kept) set_l2_ept(vcpu);
         keep_nmi_blocking(vcpu, qualification);
@@ -66,7 +71,8 @@ void handle_ept_violation(Vcpu& vcpu) {
     }
     case EptOutcome::busy: redeliver_interrupted_event(vcpu); return;
     case EptOutcome::violation: {
-        // The processor's own bits say what happened in linear addresses; permissions are those of L1's tables.
+        // The processor's own bits say what happened in linear addresses; permissions are those of L1's
+        // tables.
         constexpr std::uint64_t permissions{vmx::ept_violation::readable | vmx::ept_violation::writable |
                                             vmx::ept_violation::executable};
         const std::uint64_t told{(qualification & ~(permissions | vmx::ept_violation::access_mask)) |
@@ -74,7 +80,8 @@ void handle_ept_violation(Vcpu& vcpu) {
         return deliver_exit_to_l1(vcpu, {true, static_cast<std::uint32_t>(ExitReason::ept_violation), told});
     }
     case EptOutcome::misconfiguration:
-        return deliver_exit_to_l1(vcpu, {true, static_cast<std::uint32_t>(ExitReason::ept_misconfiguration), 0});
+        return deliver_exit_to_l1(vcpu,
+                                  {true, static_cast<std::uint32_t>(ExitReason::ept_misconfiguration), 0});
     }
 }
 
@@ -86,7 +93,8 @@ void handle_ept_violation(Vcpu& vcpu) {
 void account_timer(Vcpu& vcpu) {
     if (!l1_timer_in_use(vcpu)) return;
     const auto saved{static_cast<std::uint32_t>(vcpu.hardware.read(F::vmx_preemption_timer_value))};
-    // Bochs 2.7 saves an older value where the timer was entered with 0; none can be larger than what was loaded.
+    // Bochs 2.7 saves an older value where the timer was entered with 0; none can be larger than what was
+    // loaded.
     const std::uint32_t left{saved < vcpu.timer_loaded ? saved : vcpu.timer_loaded};
     vcpu.timer_left -= vcpu.timer_loaded - left;
 }
@@ -98,8 +106,10 @@ void account_timer(Vcpu& vcpu) {
     facts.general_registers = vcpu.registers.value;
     switch (static_cast<ExitReason>(reason)) {
     case ExitReason::exception_or_nmi:
-        facts.interruption_information = static_cast<std::uint32_t>(hw.read(F::vm_exit_interruption_information));
-        facts.interruption_error_code = static_cast<std::uint32_t>(hw.read(F::vm_exit_interruption_error_code));
+        facts.interruption_information =
+            static_cast<std::uint32_t>(hw.read(F::vm_exit_interruption_information));
+        facts.interruption_error_code =
+            static_cast<std::uint32_t>(hw.read(F::vm_exit_interruption_error_code));
         break;
     case ExitReason::control_register_access:
         vcpu.registers.value[vmx::rsp_number] = hw.read(F::guest_rsp);

@@ -1,5 +1,5 @@
-// A VM exit of L2 as L1 sees it: what the processor saved stays in vmcs02 until L1 asks, L1's host state is loaded into
-// vmcs01. SDM Vol. 3C, chapter 28, sections 28.2 to 28.6 (edition 325462-087).
+// A VM exit of L2 as L1 sees it: what the processor saved stays in vmcs02 until L1 asks, L1's host state is
+// loaded into vmcs01. SDM Vol. 3C, chapter 28, sections 28.2 to 28.6 (edition 325462-087).
 
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/nested/field_classes.hpp"
@@ -39,10 +39,12 @@ void save_l2_state(Vcpu& vcpu) {
         (exit12 & vmx::exit::save_preemption_timer_value) != 0) {
         vmcs12.leave(F::vmx_preemption_timer_value, vcpu.timer_left);
     }
-    // 28.2 (last paragraph of the introduction): an exit clears the valid bit of the VM-entry interruption information.
+    // 28.2 (last paragraph of the introduction): an exit clears the valid bit of the VM-entry interruption
+    // information.
     const std::uint64_t injected{vmcs12.get(F::vm_entry_interruption_information)};
     if ((injected & vmx::interruption::valid) != 0) {
-        vmcs12.leave(F::vm_entry_interruption_information, injected & ~std::uint64_t{vmx::interruption::valid});
+        vmcs12.leave(F::vm_entry_interruption_information,
+                     injected & ~std::uint64_t{vmx::interruption::valid});
     }
 }
 
@@ -64,10 +66,12 @@ void load_host_segments(Vcpu& vcpu, bool host_is_64bit) {
         hw.write(s.limit, s.limit_value);
         hw.write(s.rights, s.rights_value);
     }};
-    const auto data_segment{[&](F selector12, F selector, F base, F limit, F rights, std::uint64_t base_value) {
-        const std::uint64_t value{host.get(selector12)};
-        load({selector, base, limit, rights, value, base_value, four_gib_limit, value == 0 ? unusable : data});
-    }};
+    const auto data_segment{
+        [&](F selector12, F selector, F base, F limit, F rights, std::uint64_t base_value) {
+            const std::uint64_t value{host.get(selector12)};
+            load({selector, base, limit, rights, value, base_value, four_gib_limit,
+                  value == 0 ? unusable : data});
+        }};
     load({F::guest_cs_selector, F::guest_cs_base, F::guest_cs_limit, F::guest_cs_access_rights,
           host.get(F::host_cs_selector), 0, four_gib_limit, host_is_64bit ? code64 : code32});
     data_segment(F::host_ss_selector, F::guest_ss_selector, F::guest_ss_base, F::guest_ss_limit,
@@ -90,7 +94,8 @@ void load_host_segments(Vcpu& vcpu, bool host_is_64bit) {
     hw.write(F::guest_idtr_limit, table_limit);
 }
 
-// 28.5.1. CR0 keeps what an exit does not change (CD, NW, ET and reserved bits): those are L1's own all the time.
+// 28.5.1. CR0 keeps what an exit does not change (CD, NW, ET and reserved bits): those are L1's own all the
+// time.
 void load_host_control_registers(Vcpu& vcpu, bool host_is_64bit, std::uint64_t l2_efer) {
     auto& hw{vcpu.hardware};
     const Vmcs12& host{vcpu.vmcs12};
@@ -123,14 +128,16 @@ void load_host_control_registers(Vcpu& vcpu, bool host_is_64bit, std::uint64_t l
     if (!host_is_64bit && (cr4 & cpu::cr4::pae) != 0) {
         const std::uint64_t table{host.get(F::host_cr3) & 0xFFFF'FFE0};
         const F pdptes[]{F::guest_pdpte_0, F::guest_pdpte_1, F::guest_pdpte_2, F::guest_pdpte_3};
-        for (std::size_t i{0}; i < 4; ++i) hw.write(pdptes[i], vcpu.machine.l1.read64(table + 8 * i));
+        for (std::size_t i{0}; i < 4; ++i)
+            hw.write(pdptes[i], vcpu.machine.l1.read64(table + 8 * i));
     }
 }
 
 void load_host_state(Vcpu& vcpu, std::uint64_t l2_efer, bool nmi_blocked) {
     auto& hw{vcpu.hardware};
     const Vmcs12& host{vcpu.vmcs12};
-    const bool host_is_64bit{(host.get32(F::primary_vm_exit_controls) & vmx::exit::host_address_space_size) != 0};
+    const bool host_is_64bit{(host.get32(F::primary_vm_exit_controls) & vmx::exit::host_address_space_size) !=
+                             0};
     constexpr std::uint64_t rflags_fixed{0x2};
     constexpr std::uint64_t dr7_fixed{0x400};
     load_host_control_registers(vcpu, host_is_64bit, l2_efer);

@@ -1,6 +1,7 @@
 #pragma once
 
-// What all vCPUs share: memory, the processor's facts, what L1 is offered, the bitmaps and the link. Made once at start.
+// What all vCPUs share: memory, the processor's facts, what L1 is offered, the bitmaps and the link. Made
+// once at start.
 
 #include "hypervisor/devices/link_port.hpp"
 #include "hypervisor/memory/l0_memory.hpp"

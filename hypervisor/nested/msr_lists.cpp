@@ -60,7 +60,8 @@ bool read_l0s_msr(const Vcpu& vcpu, std::uint32_t number, std::uint64_t& value) 
         return true;
     }
     value = vcpu.machine.offered_msrs[number];
-    // What this processor lacks raises #GP; what it has is never 0 but for IA32_VMX_VMFUNC and its successors.
+    // What this processor lacks raises #GP; what it has is never 0 but for IA32_VMX_VMFUNC and its
+    // successors.
     std::uint64_t ignored{};
     return value != 0 || cpu::try_rdmsr(number, ignored);
 }

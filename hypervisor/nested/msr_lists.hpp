@@ -6,8 +6,8 @@
 
 namespace shadowtune::nested {
 
-// Loads `count` MSRs from L1's memory for the guest of the current VMCS. 0, or the number (from 1) of the entry that
-// may not be loaded.
+// Loads `count` MSRs from L1's memory for the guest of the current VMCS. 0, or the number (from 1) of the
+// entry that may not be loaded.
 [[nodiscard]] std::uint32_t load_msr_list(Vcpu& vcpu, std::uint64_t address, std::uint32_t count);
 
 // Stores them; 0, or the number of the entry that cannot be read.

@@ -84,7 +84,8 @@ vmx::Entry handle_exit(Vcpu& vcpu) {
         const std::uint64_t end{cpu::rdtsc()};
         vcpu.statistics.l0_ticks += end - now;
         const std::uint64_t whole{end - vcpu.l2_exit_tsc};
-        if (vcpu.runs_l2 && whole <= link::longest_timed_round_trip) vcpu.statistics.round_trip_ticks += whole;
+        if (vcpu.runs_l2 && whole <= link::longest_timed_round_trip)
+            vcpu.statistics.round_trip_ticks += whole;
     }
     return current_vmcs(vcpu).launched ? vmx::Entry::resume : vmx::Entry::launch;
 }

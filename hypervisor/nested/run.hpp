@@ -8,7 +8,8 @@
 
 namespace shadowtune::nested {
 
-// What the processor must have, as far as the capability MSRs tell; a line with the mend, or null where all is there.
+// What the processor must have, as far as the capability MSRs tell; a line with the mend, or null where all
+// is there.
 [[nodiscard]] const char* missing_capability(const vmcs::CapabilityMsrs& hardware);
 
 // Takes this processor's memory from the pool, builds vmcs01 for L1's entry. VMX operation is on.

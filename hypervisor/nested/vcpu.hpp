@@ -64,9 +64,9 @@ struct Vcpu {
     std::uint64_t vmcs02_owner{no_vmcs12};
     std::uint64_t eptp02{0};
     std::uint16_t last_vpid12{0};
-    std::uint32_t timer_left{0};    // L1's VMX-preemption timer while L2 runs
-    std::uint32_t timer_loaded{0};  // what vmcs02 was entered with
-    std::uint32_t backstop{0};      // L0's own timer value, in timer ticks
+    std::uint32_t timer_left{0};   // L1's VMX-preemption timer while L2 runs
+    std::uint32_t timer_loaded{0}; // what vmcs02 was entered with
+    std::uint32_t backstop{0};     // L0's own timer value, in timer ticks
     Ept02* ept02{nullptr};
 
     shadow::ShadowVmcs shadow{};
@@ -79,7 +79,9 @@ struct Vcpu {
 };
 
 // The VMCS that the next entry uses.
-[[nodiscard]] inline OwnVmcs& current_vmcs(Vcpu& vcpu) { return vcpu.runs_l2 ? vcpu.vmcs02 : vcpu.vmcs01; }
+[[nodiscard]] inline OwnVmcs& current_vmcs(Vcpu& vcpu) {
+    return vcpu.runs_l2 ? vcpu.vmcs02 : vcpu.vmcs01;
+}
 
 // Stops this L1 for good: a line and the registers on every channel, then the end of the machine.
 [[noreturn]] void stop_l1(Vcpu& vcpu, const char* why);

@@ -1,5 +1,5 @@
-// A vCPU's own VMCSs at start: vmcs01, which runs L1 on a machine that passes through, and what vmcs02 never changes.
-// SDM Vol. 3C, chapter 25 (edition 325462-087).
+// A vCPU's own VMCSs at start: vmcs01, which runs L1 on a machine that passes through, and what vmcs02 never
+// changes. SDM Vol. 3C, chapter 25 (edition 325462-087).
 
 #include "hypervisor/cpu/descriptors.hpp"
 #include "hypervisor/cpu/registers.hpp"
@@ -19,10 +19,9 @@ namespace ctl = vmx;
 constexpr std::uint32_t needed_secondary{ctl::secondary::enable_ept | ctl::secondary::enable_vpid |
                                          ctl::secondary::unrestricted_guest | ctl::secondary::vmcs_shadowing};
 // Instructions that L1 would find disabled otherwise; where the processor lacks them, so does L1.
-constexpr std::uint32_t enabled_instructions{ctl::secondary::enable_rdtscp | ctl::secondary::enable_invpcid |
-                                             ctl::secondary::enable_xsaves_xrstors |
-                                             ctl::secondary::enable_user_wait_and_pause |
-                                             ctl::secondary::enable_pconfig};
+constexpr std::uint32_t enabled_instructions{
+    ctl::secondary::enable_rdtscp | ctl::secondary::enable_invpcid | ctl::secondary::enable_xsaves_xrstors |
+    ctl::secondary::enable_user_wait_and_pause | ctl::secondary::enable_pconfig};
 
 [[nodiscard]] bool may_all(std::uint64_t capability, std::uint32_t bits) {
     return (ctl::may_be_one(capability) & bits) == bits;
@@ -77,8 +76,8 @@ void write_controls01(Vcpu& vcpu) {
     hw.write(F::secondary_processor_based_controls,
              ctl::adjust(from_start | enabled_instructions, secondary_capability(msrs)));
     hw.write(F::primary_vm_exit_controls,
-             ctl::adjust(ctl::exit::host_address_space_size | ctl::exit::save_debug_controls | ctl::exit::save_efer |
-                             ctl::exit::load_efer,
+             ctl::adjust(ctl::exit::host_address_space_size | ctl::exit::save_debug_controls |
+                             ctl::exit::save_efer | ctl::exit::load_efer,
                          exit_capability(msrs)));
     hw.write(F::vm_entry_controls,
              ctl::adjust(ctl::entry::load_debug_controls | ctl::entry::load_efer, entry_capability(msrs)));
@@ -105,7 +104,10 @@ void write_l1_entry_state(Vcpu& vcpu, const l1::L1Entry& entry) {
                                                               : l1::boot_data_selector);
         hw.write(at(F::guest_es_base), 0);
         hw.write(at(F::guest_es_limit), is_ldtr || is_tr ? tss_limit : flat);
-        hw.write(at(F::guest_es_access_rights), is_code ? code : is_ldtr ? unusable : is_tr ? busy_tss : data);
+        hw.write(at(F::guest_es_access_rights), is_code   ? code
+                                                : is_ldtr ? unusable
+                                                : is_tr   ? busy_tss
+                                                          : data);
     }
     hw.write(F::guest_gdtr_base, entry.gdt_base);
     hw.write(F::guest_gdtr_limit, l1::boot_gdt_limit);
@@ -126,13 +128,16 @@ void write_l1_entry_state(Vcpu& vcpu, const l1::L1Entry& entry) {
     hw.write(F::guest_rip, entry.eip);
     hw.write(F::guest_rsp, entry.esp);
     hw.write(F::guest_rflags, 0x2);
-    for (const F field : {F::guest_interruptibility_state, F::guest_activity_state, F::guest_pending_debug_exceptions,
-                          F::guest_ia32_sysenter_cs, F::guest_ia32_sysenter_esp, F::guest_ia32_sysenter_eip}) {
+    for (const F field :
+         {F::guest_interruptibility_state, F::guest_activity_state, F::guest_pending_debug_exceptions,
+          F::guest_ia32_sysenter_cs, F::guest_ia32_sysenter_esp, F::guest_ia32_sysenter_eip}) {
         hw.write(field, 0);
     }
     auto& r{vcpu.registers};
-    const std::uint32_t in_order[]{entry.eax, entry.ecx, entry.edx, entry.ebx, 0, entry.ebp, entry.esi, entry.edi};
-    for (unsigned i{0}; i < 8; ++i) r.value[i] = in_order[i];
+    const std::uint32_t in_order[]{entry.eax, entry.ecx, entry.edx, entry.ebx,
+                                   0,         entry.ebp, entry.esi, entry.edi};
+    for (unsigned i{0}; i < 8; ++i)
+        r.value[i] = in_order[i];
 }
 
 [[nodiscard]] std::uint64_t new_region(Machine& machine) {
@@ -156,10 +161,12 @@ const char* missing_capability(const vmcs::CapabilityMsrs& hardware) {
                "--cpu-model corei7_haswell_4770";
     }
     if ((hardware[ctl::msr::vmx_misc] & ctl::misc::vmwrite_any_field) == 0) {
-        return "this processor cannot VMWRITE read-only fields (IA32_VMX_MISC[29]), which shadow VMCSs need; use another";
+        return "this processor cannot VMWRITE read-only fields (IA32_VMX_MISC[29]), which shadow VMCSs need; "
+               "use another";
     }
     if (!may_all(secondary, needed_secondary)) {
-        return "this processor lacks VPID or unrestricted guest; use one of 2010 (Westmere) or later, or the lab";
+        return "this processor lacks VPID or unrestricted guest; use one of 2010 (Westmere) or later, or the "
+               "lab";
     }
     if (!may_all(pin_capability(hardware), ctl::pin::activate_preemption_timer)) {
         return "this processor has no VMX-preemption timer; use another, or the lab";
@@ -171,7 +178,8 @@ const char* missing_capability(const vmcs::CapabilityMsrs& hardware) {
                                    cap::invept_single_context | cap::invvpid | cap::invvpid_single_context |
                                    cap::invvpid_individual_address};
     if ((ept & needed) != needed) {
-        return "this processor's EPT lacks 2-MiB pages, write-back tables, INVEPT or INVVPID; use another, or the lab";
+        return "this processor's EPT lacks 2-MiB pages, write-back tables, INVEPT or INVVPID; use another, "
+               "or the lab";
     }
     return nullptr;
 }
@@ -192,7 +200,8 @@ Vcpu* make_vcpu(Machine& machine, const l1::L1Entry& entry) {
     vcpu->ept02 = machine.l0.take<Ept02>();
     vcpu->ept02->start(machine.l0.take_pages(Ept02::pool_pages));
     vcpu->feature_control = machine.feature_control;
-    const std::uint64_t rate{machine.hardware_msrs[ctl::msr::vmx_misc] & ctl::misc::preemption_timer_rate_mask};
+    const std::uint64_t rate{machine.hardware_msrs[ctl::msr::vmx_misc] &
+                             ctl::misc::preemption_timer_rate_mask};
     vcpu->backstop = static_cast<std::uint32_t>(machine.link.longest_interval() >> rate) + 1;
 
     auto& hw{vcpu->hardware};

@@ -24,7 +24,8 @@ void Vmcs12::load(const memory::L1Memory& memory, std::uint64_t address, const v
     memory.read(address + offsetof(Region, launched), &was_launched, sizeof(was_launched));
     launched = was_launched == 1;
     memory.read(address + offsetof(Region, values), m_values.values, sizeof(m_values.values));
-    // L1 may have left anything there; a field holds no more bits than its width, and one not offered holds none.
+    // L1 may have left anything there; a field holds no more bits than its width, and one not offered holds
+    // none.
     for (std::size_t i{0}; i < vmcs::field_count; ++i) {
         const bool is_offered{offered.test(static_cast<vmcs::FieldIndex>(i))};
         m_values.values[i] = is_offered ? m_values.values[i] & vmcs::value_mask(vmcs::catalogue[i].width) : 0;

@@ -1,11 +1,12 @@
 #pragma once
 
-// L1's current VMCS. Its region lies in L1's memory in our own format; while it is current, L0 works on this copy, as a
-// processor would: what L1 does to the region meanwhile has no effect (SDM Vol. 3C, 25.11.1 "Software Use of Virtual-
-// Machine Control Structures", edition 325462-087), and a value that was checked cannot change before it is used.
+// L1's current VMCS. Its region lies in L1's memory in our own format; while it is current, L0 works on this
+// copy, as a processor would: what L1 does to the region meanwhile has no effect (SDM Vol. 3C, 25.11.1
+// "Software Use of Virtual- Machine Control Structures", edition 325462-087), and a value that was checked
+// cannot change before it is used.
 //
-// A value is in one of two places: here, or still in vmcs02 where the processor left it at L2's last exit. Fields that
-// L1 does not look at are never moved.
+// A value is in one of two places: here, or still in vmcs02 where the processor left it at L2's last exit.
+// Fields that L1 does not look at are never moved.
 
 #include "hypervisor/memory/l1_memory.hpp"
 #include "hypervisor/nested/vmcs12_values.hpp"

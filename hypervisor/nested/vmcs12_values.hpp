@@ -1,6 +1,7 @@
 #pragma once
 
-// The values of a vmcs12, by catalogue index. Plain data, so that decisions about it run and are tested hosted.
+// The values of a vmcs12, by catalogue index. Plain data, so that decisions about it run and are tested
+// hosted.
 
 #include "vmcs/catalogue.hpp"
 
@@ -13,7 +14,9 @@ using F = vmcs::Field; // named on every other line
 struct Vmcs12Values {
     std::uint64_t values[vmcs::field_count]{};
 
-    [[nodiscard]] constexpr std::uint64_t get(vmcs::Field field) const { return values[vmcs::index_of(field)]; }
+    [[nodiscard]] constexpr std::uint64_t get(vmcs::Field field) const {
+        return values[vmcs::index_of(field)];
+    }
     constexpr void set(vmcs::Field field, std::uint64_t value) { values[vmcs::index_of(field)] = value; }
     [[nodiscard]] constexpr std::uint32_t get32(vmcs::Field field) const {
         return static_cast<std::uint32_t>(get(field));

@@ -27,7 +27,8 @@ void finish(Vcpu& vcpu, std::uint64_t flag) {
 
 // The 64-bit operand of VMXON, VMCLEAR and VMPTRLD; false where a fault was injected.
 [[nodiscard]] bool read_pointer(Vcpu& vcpu, std::uint64_t& pointer) {
-    const auto information{static_cast<std::uint32_t>(vcpu.hardware.read(F::vm_exit_instruction_information))};
+    const auto information{
+        static_cast<std::uint32_t>(vcpu.hardware.read(F::vm_exit_instruction_information))};
     const auto operands{decode_memory_operand(information)};
     if (!operands) stop_l1(vcpu, "instruction information of a VMX instruction without a memory operand");
     std::uint64_t linear{};
@@ -51,7 +52,8 @@ void put_vmcs12_back(Vcpu& vcpu) {
     }
     vcpu.hardware.make_current(vcpu.vmcs01.region);
     vcpu.vmcs12.store(vcpu.machine.l1);
-    // vmcs02 holds what the next VMPTRLD of this region would have to write again; it is not trusted to still match.
+    // vmcs02 holds what the next VMPTRLD of this region would have to write again; it is not trusted to still
+    // match.
     vcpu.vmcs02_owner = no_vmcs12;
     vcpu.reason = vmcs::no_round_trip;
     vcpu.vmcs12.forget();
@@ -59,9 +61,13 @@ void put_vmcs12_back(Vcpu& vcpu) {
 
 } // namespace
 
-void vm_succeed(Vcpu& vcpu) { finish(vcpu, 0); }
+void vm_succeed(Vcpu& vcpu) {
+    finish(vcpu, 0);
+}
 
-void vm_fail_invalid(Vcpu& vcpu) { finish(vcpu, rflags_cf); }
+void vm_fail_invalid(Vcpu& vcpu) {
+    finish(vcpu, rflags_cf);
+}
 
 void vm_fail(Vcpu& vcpu, InstructionError error) {
     if (!vcpu.vmcs12.is_current()) return vm_fail_invalid(vcpu);
@@ -91,7 +97,8 @@ void emulate_vmxon(Vcpu& vcpu) {
     const std::uint64_t ne{cpu::cr0::ne};
     const std::uint64_t cr0{(hw.read(F::guest_cr0) & ~ne) | (hw.read(F::cr0_read_shadow) & ne)};
     const auto& offered{vcpu.machine.offered_msrs};
-    const bool cr0_allowed{vmx::is_fixed_ok(cr0, offered[vmx::msr::vmx_cr0_fixed0], offered[vmx::msr::vmx_cr0_fixed1])};
+    const bool cr0_allowed{
+        vmx::is_fixed_ok(cr0, offered[vmx::msr::vmx_cr0_fixed0], offered[vmx::msr::vmx_cr0_fixed1])};
     const bool cr4_allowed{vmx::is_fixed_ok(hw.read(F::guest_cr4), offered[vmx::msr::vmx_cr4_fixed0],
                                             offered[vmx::msr::vmx_cr4_fixed1])};
     constexpr std::uint64_t enabled{feature_locked | feature_vmx_outside_smx};
@@ -123,7 +130,8 @@ void emulate_vmclear(Vcpu& vcpu) {
     if (!require_vmx_operation(vcpu)) return;
     std::uint64_t pointer{};
     if (!read_pointer(vcpu, pointer)) return;
-    if (!is_region_address(vcpu, pointer)) return vm_fail(vcpu, InstructionError::vmclear_invalid_physical_address);
+    if (!is_region_address(vcpu, pointer))
+        return vm_fail(vcpu, InstructionError::vmclear_invalid_physical_address);
     if (pointer == vcpu.vmxon_pointer) return vm_fail(vcpu, InstructionError::vmclear_vmxon_pointer);
     if (pointer == vcpu.vmcs12.address()) {
         put_vmcs12_back(vcpu);
@@ -137,7 +145,8 @@ void emulate_vmptrld(Vcpu& vcpu) {
     if (!require_vmx_operation(vcpu)) return;
     std::uint64_t pointer{};
     if (!read_pointer(vcpu, pointer)) return;
-    if (!is_region_address(vcpu, pointer)) return vm_fail(vcpu, InstructionError::vmptrld_invalid_physical_address);
+    if (!is_region_address(vcpu, pointer))
+        return vm_fail(vcpu, InstructionError::vmptrld_invalid_physical_address);
     if (pointer == vcpu.vmxon_pointer) return vm_fail(vcpu, InstructionError::vmptrld_vmxon_pointer);
     // Bit 31 set asks for a shadow VMCS, which L1 is not offered: another revision.
     if (vcpu.machine.l1.read32(pointer) != vmcs12_revision) {
@@ -153,7 +162,8 @@ void emulate_vmptrld(Vcpu& vcpu) {
 
 void emulate_vmptrst(Vcpu& vcpu) {
     if (!require_vmx_operation(vcpu)) return;
-    const auto information{static_cast<std::uint32_t>(vcpu.hardware.read(F::vm_exit_instruction_information))};
+    const auto information{
+        static_cast<std::uint32_t>(vcpu.hardware.read(F::vm_exit_instruction_information))};
     const auto operands{decode_memory_operand(information)};
     if (!operands) stop_l1(vcpu, "instruction information of VMPTRST without a memory operand");
     const std::uint64_t pointer{vcpu.vmcs12.address()};

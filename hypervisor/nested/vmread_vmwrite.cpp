@@ -1,5 +1,6 @@
-// VMREAD and VMWRITE that exited: SDM Vol. 3C, 31.3 (edition 325462-087). Each is counted once, here, when it completes
-// with a field that L1 has; an access that faults on its memory operand is executed again and counted then.
+// VMREAD and VMWRITE that exited: SDM Vol. 3C, 31.3 (edition 325462-087). Each is counted once, here, when it
+// completes with a field that L1 has; an access that faults on its memory operand is executed again and
+// counted then.
 
 #include "hypervisor/nested/guest.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
@@ -29,7 +30,8 @@ struct FieldAccess {
         vm_fail_invalid(vcpu);
         return false;
     }
-    const auto information{static_cast<std::uint32_t>(vcpu.hardware.read(F::vm_exit_instruction_information))};
+    const auto information{
+        static_cast<std::uint32_t>(vcpu.hardware.read(F::vm_exit_instruction_information))};
     const auto operands{decode_vmread_vmwrite(information)};
     if (!operands) stop_l1(vcpu, "instruction information of VMREAD or VMWRITE cannot be");
     access.operands = operands.value();

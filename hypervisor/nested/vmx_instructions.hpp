@@ -22,8 +22,8 @@ void emulate_vmcall(Vcpu& vcpu);
 // In VMX operation and CPL 0; false where #UD or #GP is on its way.
 [[nodiscard]] bool require_vmx_operation(Vcpu& vcpu);
 
-// L2 exited, or its entry failed after the checks of the controls: L1 gets the exit that lies in vmcs02, with the
-// changes in `exit` where L0 has to say something else.
+// L2 exited, or its entry failed after the checks of the controls: L1 gets the exit that lies in vmcs02, with
+// the changes in `exit` where L0 has to say something else.
 struct ExitOverride {
     bool set{false};
     std::uint32_t reason{0};

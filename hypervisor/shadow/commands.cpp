@@ -10,7 +10,8 @@ namespace {
 using link::MessageType;
 
 void copy_words(std::uint64_t (&to)[vmcs::FieldSet::words], const vmcs::FieldSet& from) {
-    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i) to[i] = from.word(i);
+    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i)
+        to[i] = from.word(i);
 }
 
 void copy_text(char* to, std::size_t capacity, std::string_view from) {
@@ -85,7 +86,8 @@ void Commands::freeze(nested::Vcpu& vcpu, std::uint32_t id) {
     m_head = {};
     m_head.id = id;
     m_head.vcpu = static_cast<std::uint16_t>(vcpu.number);
-    m_head.parts = static_cast<std::uint16_t>((m_record_count + link::records_per_part - 1) / link::records_per_part);
+    m_head.parts =
+        static_cast<std::uint16_t>((m_record_count + link::records_per_part - 1) / link::records_per_part);
     m_head.tsc = cpu::rdtsc();
     m_head.mode = static_cast<std::uint8_t>(vcpu.in_force->mode);
     m_head.generation = vcpu.in_force->number;
@@ -123,7 +125,8 @@ void Commands::send_next_part() {
     const link::SnapshotPart part{m_head.id, m_head.vcpu, m_next_part, static_cast<std::uint16_t>(count)};
     __builtin_memcpy(payload, &part, sizeof(part));
     __builtin_memcpy(payload + sizeof(part), m_records + first, count * sizeof(link::CounterRecord));
-    m_machine.link.send(MessageType::snapshot_part, {payload, sizeof(part) + count * sizeof(link::CounterRecord)});
+    m_machine.link.send(MessageType::snapshot_part,
+                        {payload, sizeof(part) + count * sizeof(link::CounterRecord)});
     ++m_next_part;
     m_sending = m_next_part < m_head.parts;
 }
@@ -143,7 +146,8 @@ void Commands::send_status(nested::Vcpu& vcpu, std::uint32_t id) {
     m_machine.link.send(MessageType::status, status);
 }
 
-void Commands::acknowledge(MessageType command, std::uint32_t id, const Result<std::uint32_t, Refusal>& result) {
+void Commands::acknowledge(MessageType command, std::uint32_t id,
+                           const Result<std::uint32_t, Refusal>& result) {
     link::Acknowledge answer{};
     answer.id = id;
     answer.command = static_cast<std::uint8_t>(command);
@@ -189,10 +193,12 @@ void Commands::execute(nested::Vcpu& vcpu, const link::Frame& frame) {
         if (frame.payload.size() != sizeof(set) || !link::read_record(frame.payload, set)) {
             return acknowledge(frame.type, command.id, Failure{Refusal{link::CommandStatus::malformed, {}}});
         }
-        return acknowledge(frame.type, command.id, m_machine.generations.set_mode(static_cast<link::Mode>(set.mode)));
+        return acknowledge(frame.type, command.id,
+                           m_machine.generations.set_mode(static_cast<link::Mode>(set.mode)));
     }
     default:
-        return acknowledge(frame.type, command.id, Failure{Refusal{link::CommandStatus::unknown_command, {}}});
+        return acknowledge(frame.type, command.id,
+                           Failure{Refusal{link::CommandStatus::unknown_command, {}}});
     }
 }
 

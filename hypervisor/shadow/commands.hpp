@@ -27,7 +27,8 @@ private:
     void freeze(nested::Vcpu& vcpu, std::uint32_t id);
     void send_next_part();
     void send_status(nested::Vcpu& vcpu, std::uint32_t id);
-    void acknowledge(link::MessageType command, std::uint32_t id, const Result<std::uint32_t, Refusal>& result);
+    void acknowledge(link::MessageType command, std::uint32_t id,
+                     const Result<std::uint32_t, Refusal>& result);
 
     nested::Machine& m_machine;
 

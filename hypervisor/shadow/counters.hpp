@@ -1,7 +1,8 @@
 #pragma once
 
-// Who accessed which field how often, while which L2 exit was being handled. Each trapped access is counted by exactly
-// one call of count(). Cells are given out on first touch, so that a snapshot costs what was touched, not what exists.
+// Who accessed which field how often, while which L2 exit was being handled. Each trapped access is counted
+// by exactly one call of count(). Cells are given out on first touch, so that a snapshot costs what was
+// touched, not what exists.
 
 #include "link/messages.hpp"
 #include "vmcs/catalogue.hpp"
@@ -15,8 +16,8 @@ namespace shadowtune::shadow {
 
 class AccessCounters {
 public:
-    // Cells of one vCPU. Far more than any L1 was seen to touch (a few hundred); full, further combinations are lost
-    // but counted as lost.
+    // Cells of one vCPU. Far more than any L1 was seen to touch (a few hundred); full, further combinations
+    // are lost but counted as lost.
     static constexpr std::size_t capacity{8192};
 
     void count(vmcs::FieldIndex field, bool high_half, link::Access access, std::uint8_t reason) {
@@ -26,7 +27,8 @@ public:
                 ++m_lost;
                 return;
             }
-            const auto encoding{static_cast<vmcs::Encoding>(vmcs::catalogue[field].encoding | (high_half ? 1U : 0U))};
+            const auto encoding{
+                static_cast<vmcs::Encoding>(vmcs::catalogue[field].encoding | (high_half ? 1U : 0U))};
             m_cells[m_used] = {encoding, static_cast<std::uint8_t>(access), reason, 0};
             slot = static_cast<std::uint16_t>(++m_used);
         }
@@ -38,8 +40,8 @@ public:
     [[nodiscard]] std::uint64_t lost() const { return m_lost; }
 
 private:
-    [[nodiscard]] static constexpr std::size_t key(vmcs::FieldIndex field, bool high_half, link::Access access,
-                                                   std::uint8_t reason) {
+    [[nodiscard]] static constexpr std::size_t key(vmcs::FieldIndex field, bool high_half,
+                                                   link::Access access, std::uint8_t reason) {
         const std::size_t side{(high_half ? 2U : 0U) | static_cast<std::size_t>(access)};
         return (std::size_t{field} * 4 + side) * vmcs::reason_slots + reason;
     }

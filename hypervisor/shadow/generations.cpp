@@ -75,7 +75,8 @@ Result<std::uint32_t, Refusal> Generations::set_mode(link::Mode mode) {
         return Failure{Refusal{link::CommandStatus::malformed, {}}};
     }
     if (mode == newest().mode) return newest().number;
-    if (mode == link::Mode::tuned && !m_has_profile) return Failure{Refusal{link::CommandStatus::no_profile, {}}};
+    if (mode == link::Mode::tuned && !m_has_profile)
+        return Failure{Refusal{link::CommandStatus::no_profile, {}}};
     return publish(mode);
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
-// The bitmaps that may be in force, each with its generation number. A bitmap page is never changed while a VMCS names
-// it (SDM Vol. 3C, 25.11.4 "Software Access to Related Structures"): a new profile goes to pages that no vCPU uses, and
-// each vCPU moves to them at its next safe point.
+// The bitmaps that may be in force, each with its generation number. A bitmap page is never changed while a
+// VMCS names it (SDM Vol. 3C, 25.11.4 "Software Access to Related Structures"): a new profile goes to pages
+// that no vCPU uses, and each vCPU moves to them at its next safe point.
 
 #include "link/messages.hpp"
 #include "vmcs/bitmap.hpp"
@@ -19,7 +19,7 @@ struct Generation {
     vmcs::ShadowSets sets{};      // empty in mode trap
     std::uint64_t read_bitmap{0}; // physical addresses of the two pages
     std::uint64_t write_bitmap{0};
-    std::uint32_t users{0};       // vCPUs that run with it
+    std::uint32_t users{0}; // vCPUs that run with it
     char name[sizeof(link::ProfileImage::name)]{};
 };
 

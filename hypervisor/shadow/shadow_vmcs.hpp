@@ -1,10 +1,11 @@
 #pragma once
 
-// The shadow VMCS of one vCPU: what L1's untrapped VMREAD and VMWRITE work on. It exists from VMXON to VMXOFF.
+// The shadow VMCS of one vCPU: what L1's untrapped VMREAD and VMWRITE work on. It exists from VMXON to
+// VMXOFF.
 //
-// By the SDM a VMCS's data lie in its region only after VMCLEAR (Vol. 3C, 25.11.1), and the region that a VMCS link
-// pointer names is used by the processor from memory; so every change made here ends with VMCLEAR before L1 runs.
-// SDM Vol. 3C, 25.10 "VMCS Types: Ordinary and Shadow" (edition 325462-087).
+// By the SDM a VMCS's data lie in its region only after VMCLEAR (Vol. 3C, 25.11.1), and the region that a
+// VMCS link pointer names is used by the processor from memory; so every change made here ends with VMCLEAR
+// before L1 runs. SDM Vol. 3C, 25.10 "VMCS Types: Ordinary and Shadow" (edition 325462-087).
 
 #include "hypervisor/nested/vmcs12.hpp"
 #include "hypervisor/vmx/hardware.hpp"
@@ -26,8 +27,8 @@ public:
     // vmcs12 to shadow: writes the fields whose value the shadow does not hold yet. Leaves no VMCS current.
     void fill(vmx::Hardware& hardware, const vmcs::FieldSet& fields, const nested::Vmcs12& vmcs12);
 
-    // Shadow to vmcs12: reads the fields that L1 may have written and marks those that changed. Leaves the shadow
-    // VMCS current and active; fill() or settle() must come before L1 runs again.
+    // Shadow to vmcs12: reads the fields that L1 may have written and marks those that changed. Leaves the
+    // shadow VMCS current and active; fill() or settle() must come before L1 runs again.
     void collect(vmx::Hardware& hardware, const vmcs::FieldSet& fields, nested::Vmcs12& vmcs12);
 
     // VMCLEARs after a collect() that no fill() follows.
@@ -41,7 +42,7 @@ private:
     std::uint64_t m_region{0};
     bool m_exists{false};
     bool m_active{false};
-    vmcs::FieldSet m_holds{};                     // fields whose value in the shadow is m_value
+    vmcs::FieldSet m_holds{}; // fields whose value in the shadow is m_value
     std::uint64_t m_value[vmcs::field_count]{};
     std::uint64_t m_sync_reads{0};
     std::uint64_t m_sync_writes{0};

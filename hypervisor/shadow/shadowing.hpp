@@ -1,7 +1,7 @@
 #pragma once
 
-// Shadowing on one vCPU: which bitmaps are in force, the life of the shadow VMCS, and the copying between it and vmcs12.
-// Every function leaves vmcs01 current unless it says otherwise.
+// Shadowing on one vCPU: which bitmaps are in force, the life of the shadow VMCS, and the copying between it
+// and vmcs12. Every function leaves vmcs01 current unless it says otherwise.
 
 #include "hypervisor/nested/vcpu.hpp"
 
@@ -18,10 +18,12 @@ void unlink(nested::Vcpu& vcpu);
 
 // What L1 wrote without exit, shadow to vmcs12. Before L0 looks at vmcs12.
 void collect_writes(nested::Vcpu& vcpu);
-// The same on the way into L2: may leave the shadow VMCS current and active; deliver_reads() follows at L2's exit.
+// The same on the way into L2: may leave the shadow VMCS current and active; deliver_reads() follows at L2's
+// exit.
 void collect_writes_for_entry(nested::Vcpu& vcpu);
 
-// What L1 may read without exit, vmcs12 to shadow. On the way from L2 to L1; leaves no particular VMCS current.
+// What L1 may read without exit, vmcs12 to shadow. On the way from L2 to L1; leaves no particular VMCS
+// current.
 void deliver_reads(nested::Vcpu& vcpu);
 
 // L0 changed one field of vmcs12 while L1 runs: the shadow follows where L1 may read it there.

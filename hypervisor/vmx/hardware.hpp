@@ -1,8 +1,8 @@
 #pragma once
 
-// The processor's VMX instructions, counted. An instruction that L0 itself issues must not fail: VMfail is a bug of L0's
-// and stops it with a line that names the instruction and the operand.
-// SDM Vol. 3C, 31.3 "VMX Instructions"; flags by 31.2 "Conventions" (edition 325462-087).
+// The processor's VMX instructions, counted. An instruction that L0 itself issues must not fail: VMfail is a
+// bug of L0's and stops it with a line that names the instruction and the operand. SDM Vol. 3C, 31.3 "VMX
+// Instructions"; flags by 31.2 "Conventions" (edition 325462-087).
 
 #include "hypervisor/cpu/panic.hpp"
 #include "vmcs/catalogue.hpp"
@@ -68,7 +68,8 @@ public:
         m_current = region;
     }
 
-    // Writes the VMCS's cached data to memory and makes it inactive and clear (SDM Vol. 3C, 25.11.1, 25.11.3).
+    // Writes the VMCS's cached data to memory and makes it inactive and clear (SDM Vol.
+    // 3C, 25.11.1, 25.11.3).
     void clear(std::uint64_t region) {
         bool failed{};
         ++m_counts.vmclear;
