@@ -44,10 +44,11 @@ MemoryRange room_in(MemoryRange room, std::span<const MemoryRange> obstacles, co
         const auto obstacle = std::ranges::find_if(
             obstacles, [&](const MemoryRange& range) { return range.overlaps(candidate); });
         if (obstacle == obstacles.end()) return candidate;
-        if (demand.highest)
+        if (demand.highest) {
             room.end = obstacle->begin;
-        else
+        } else {
             room.begin = obstacle->end;
+        }
     }
 }
 
@@ -101,17 +102,19 @@ bool MemoryMap::is_ram(MemoryRange range) const {
 
 std::uint64_t MemoryMap::top_of_ram(std::uint64_t limit) const {
     std::uint64_t top{0};
-    for (const MemoryRegion& region : regions())
+    for (const MemoryRegion& region : regions()) {
         if (region.type == MemoryType::ram && region.range.begin < limit)
             top = std::min(region.range.end, limit);
+    }
     return top;
 }
 
 std::uint64_t MemoryMap::top_of_memory() const {
     std::uint64_t top{0};
-    for (const MemoryRegion& region : regions())
+    for (const MemoryRegion& region : regions()) {
         if (region.type != MemoryType::reserved && region.type != MemoryType::unusable)
             top = region.range.end;
+    }
     return top;
 }
 
