@@ -14,6 +14,7 @@ OTHER_PIDS=()
 die() {
     echo "FAILED: $*" >&2
     if [ -s "$WORK/lab.err" ]; then tail -n 5 "$WORK/lab.err" >&2; fi
+    if [ -s "$OUTPUT" ]; then grep -E '^(FAIL|MISMATCH)' "$OUTPUT" | head -n 20 >&2 || true; fi
     if [ -s "$OUTPUT" ]; then grep -v '^COUNT' "$OUTPUT" | tail -n 20 >&2; fi
     exit 1
 }
@@ -35,6 +36,7 @@ lab_start() {
     local words=$1
     shift
     mkfifo "$WORK/input"
+    : >"$OUTPUT"
     exec 3<>"$WORK/input"
     "$SHADOWTUNE" lab run --l1 "multiboot:$MICRO_L1" --memory 128 --input-after READY \
         --cmdline "$words" "$@" <&3 >"$OUTPUT" 2>"$WORK/lab.err" 3>&- &
@@ -52,7 +54,7 @@ type_line() { echo "$1" >&3; }
 # wait_for PATTERN TIMES SECONDS: until so many lines of L1's output match.
 wait_for() {
     local deadline=$((SECONDS + $3))
-    while [ "$(grep -c -- "$1" "$OUTPUT" || true)" -lt "$2" ]; do
+    while [ "$(grep -sc -- "$1" "$OUTPUT" || true)" -lt "$2" ]; do
         kill -0 "$LAB_PID" 2>/dev/null || { grep -q -- "$1" "$OUTPUT" && return 0; die "the lab ended before '$1' was seen $2 times"; }
         [ "$SECONDS" -lt "$deadline" ] || die "'$1' was not seen $2 times in $3 s"
         sleep 0.2

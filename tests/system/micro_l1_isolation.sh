@@ -9,7 +9,7 @@ lab_end
 memory_lines >"$WORK/bare.map"
 
 lab_start_under_vmm "script=isolation wait=1" --timeout 900
-wait_for '^READY' 1 120
+wait_for "^READY" 1 120
 memory_lines >"$WORK/vmm.map"
 
 # Ranges that are not available under the VMM but lie in available memory of the bare machine.
