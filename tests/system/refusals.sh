@@ -13,9 +13,9 @@ refused() {
 }
 
 micro=(--l1 "multiboot:$MICRO_L1" --memory 128)
-refused 22 "cannot start: .*no EPT" "${micro[@]}" --cpu-model core2_penryn_t9600
-refused 22 "cannot start: .*no VMCS shadowing" "${micro[@]}" --cpu-model corei7_ivy_bridge_3770k
-refused 22 "cannot start: .*no VMX" "${micro[@]}" --cpu-model p4_prescott_celeron_336
-refused 22 "cannot start: .*memory" --l1 "multiboot:$MICRO_L1" --memory 32
-refused 4 "" --l1 "linux:$MICRO_L1"
-refused 3 "" --l1 "linux:/nonexistent"
+refused 22 "^shadowtune: cannot start: .*no EPT" "${micro[@]}" --cpu-model core2_penryn_t9600
+refused 22 "^shadowtune: cannot start: .*no VMCS shadowing" "${micro[@]}" --cpu-model corei7_ivy_bridge_3770k
+refused 22 "^shadowtune: cannot start: .*no VMX" "${micro[@]}" --cpu-model p4_prescott_celeron_336
+refused 22 "^shadowtune: cannot start: .*memory" --l1 "multiboot:$MICRO_L1" --memory 32
+refused 4 "^lab: .*not a Linux bzImage" --l1 "linux:$MICRO_L1"
+refused 4 "^lab: .*/nonexistent" --l1 "linux:/nonexistent"
