@@ -11,4 +11,5 @@ target_compile_options(shadowtune_freestanding INTERFACE
   -fno-asynchronous-unwind-tables -fcf-protection=none -fno-sanitize=all -O2
   $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions;-fno-rtti;-fno-threadsafe-statics;-fno-use-cxa-atexit>)
 target_link_options(shadowtune_freestanding INTERFACE
-  -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -fno-sanitize=all)
+  # clang takes -static for "no PIE" and calls the second option unused.
+  -nostdlib -static $<$<NOT:$<CXX_COMPILER_ID:Clang>>:-no-pie> -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -fno-sanitize=all)

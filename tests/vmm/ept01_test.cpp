@@ -1,0 +1,131 @@
+#include "hypervisor/memory/ept01.hpp"
+#include "tests/vmm/pages.hpp"
+
+#include <gtest/gtest.h>
+#include <optional>
+#include <random>
+#include <vector>
+
+namespace shadowtune::memory {
+namespace {
+
+struct Mapping {
+    std::uint64_t physical;
+    std::uint64_t type;
+    unsigned level; // 1: 4 KiB, 2: 2 MiB, 3: 1 GiB
+};
+
+// What the processor does with the tables: SDM Vol. 3C, 29.3.2.
+[[nodiscard]] std::optional<Mapping> walk(std::uint64_t eptp, std::uint64_t address) {
+    std::uint64_t table{eptp & ~(page_size - 1)};
+    for (unsigned level{4};; --level) {
+        const unsigned shift{12 + 9 * (level - 1)};
+        const std::uint64_t entry{at_physical<std::uint64_t>(table)[address >> shift & 511]};
+        if ((entry & 7) != 7) {
+            EXPECT_EQ(entry, 0U) << "neither absent nor fully permitted";
+            return std::nullopt;
+        }
+        if (level == 1 || (level < 4 && (entry & 0x80) != 0)) {
+            const std::uint64_t offset{(std::uint64_t{1} << shift) - 1};
+            // Reserved low address bits of a large page must be 0, or the processor stops with a
+            // misconfiguration.
+            EXPECT_EQ(entry & offset & 0x000F'FFFF'FFFF'F000, 0U);
+            return Mapping{(entry & 0x000F'FFFF'FFFF'F000) | (address & offset), entry >> 3 & 7, level};
+        }
+        table = entry & 0x000F'FFFF'FFFF'F000;
+    }
+}
+
+struct Case {
+    MemoryRange hidden;
+    MemoryMap map;
+    unsigned width;
+    bool one_gib_pages;
+};
+
+[[nodiscard]] Case random_case(std::mt19937_64& random) {
+    Case c{};
+    c.width = 30 + static_cast<unsigned>(random() % 7); // 2^30 to 2^36; below 2^32 the builder goes to 4 GiB
+    c.one_gib_pages = random() % 2 == 0;
+    for (unsigned i{0}; i < 6; ++i) {
+        // Firmware's ranges need not be page-aligned.
+        const std::uint64_t begin{random() % 0x2'0000'0000};
+        const auto type{i % 3 == 2 ? MemoryType::reserved : MemoryType::ram};
+        EXPECT_TRUE(c.map.add({begin, begin + random() % 0x8000'0000}, type).ok());
+    }
+    const std::uint64_t alignment{random() % 2 == 0 ? large_page_size : page_size};
+    const std::uint64_t begin{align_down(random() % 0xF000'0000, alignment)};
+    c.hidden = {begin, begin + alignment * (1 + random() % 32)};
+    return c;
+}
+
+[[nodiscard]] std::vector<std::uint64_t> probes(const Case& c, std::mt19937_64& random) {
+    const std::uint64_t end{std::uint64_t{1} << (c.width < 32 ? 32 : c.width)};
+    std::vector<std::uint64_t> addresses{
+        0, end - 1, c.hidden.begin - 1, c.hidden.begin, c.hidden.end - 1, c.hidden.end};
+    for (const auto& region : c.map.regions()) {
+        for (const std::uint64_t edge : {region.range.begin, region.range.end}) {
+            addresses.insert(addresses.end(), {edge - 1, edge, edge - page_size, edge + page_size});
+        }
+    }
+    for (unsigned i{0}; i < 300; ++i) {
+        addresses.push_back(random() % end);
+        addresses.push_back(c.hidden.begin + random() % c.hidden.size());
+    }
+    std::erase_if(addresses, [end](std::uint64_t address) { return address >= end; });
+    return addresses;
+}
+
+TEST(Ept01, LeadsEachAddressToItselfOrToTheSink) {
+    std::mt19937_64 random{21};
+    bool met[4]{};
+    for (unsigned round{0}; round < 60; ++round) {
+        const Case c{random_case(random)};
+        const testing::Pages pool{160};
+        L0Memory memory{c.hidden, pool.range()};
+        const std::uint64_t sink{c.hidden.begin};
+        const L1Memory l1{memory, sink, four_gib};
+        const std::uint64_t eptp{build_ept01(memory, l1, c.map, c.width, c.one_gib_pages)};
+        // Write-back tables, four levels, no accessed and dirty flags (SDM Vol. 3C, Table 25-9).
+        ASSERT_EQ(eptp & (page_size - 1), 0x1EU);
+        for (const std::uint64_t address : probes(c, random)) {
+            const auto mapping{walk(eptp, address)};
+            ASSERT_TRUE(mapping.has_value()) << std::hex << address;
+            const bool is_hidden{address >= c.hidden.begin && address < c.hidden.end};
+            ASSERT_EQ(mapping->physical, is_hidden ? sink + address % page_size : address)
+                << "round " << round;
+            const std::uint64_t page{align_down(address, page_size)};
+            const bool cached{is_hidden || c.map.is_ram({page, page + page_size})};
+            ASSERT_EQ(mapping->type, cached ? ept_write_back : ept_uncacheable) << std::hex << address;
+            ASSERT_TRUE(mapping->level < 3 || c.one_gib_pages);
+            met[mapping->level] = true;
+        }
+        const std::uint64_t end{std::uint64_t{1} << (c.width < 32 ? 32 : c.width)};
+        EXPECT_FALSE(walk(eptp, end).has_value());
+    }
+    EXPECT_TRUE(met[1] && met[2] && met[3]); // each size of page was really there
+}
+
+TEST(Ept01, NeverReachesBeyondFourLevels) {
+    // 52 bits would need five levels; the tables stop at 48. With 1-GiB pages that is 512 directories.
+    const MemoryRange hidden{0x4000'0000, 0x4020'0000};
+    const testing::Pages pool{520};
+    L0Memory memory{hidden, pool.range()};
+    const L1Memory l1{memory, hidden.begin, four_gib};
+    const std::uint64_t eptp{build_ept01(memory, l1, {}, 52, true)};
+    const auto last{walk(eptp, (std::uint64_t{1} << 48) - 1)};
+    ASSERT_TRUE(last.has_value());
+    EXPECT_EQ(last->physical, (std::uint64_t{1} << 48) - 1);
+    EXPECT_EQ(last->type, ept_uncacheable);
+}
+
+TEST(Ept01, ARangeIsWriteBackOnlyWhereAllOfItIsRam) {
+    MemoryMap map{};
+    ASSERT_TRUE(map.add({0, 0x10'0800}, MemoryType::ram).ok());
+    EXPECT_EQ(memory_type_of_range(map, 0xF'F000, page_size), ept_write_back);
+    EXPECT_EQ(memory_type_of_range(map, 0x10'0000, page_size), ept_uncacheable);
+    EXPECT_EQ(memory_type_of_range(map, 0x20'0000, page_size), ept_uncacheable);
+}
+
+} // namespace
+} // namespace shadowtune::memory
