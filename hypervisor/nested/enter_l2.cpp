@@ -127,25 +127,57 @@ void set_l2_ept(Vcpu& vcpu) {
 
 namespace {
 
-// IA32_EFER after the entry: SDM Vol. 3C, 27.3.2.1.
-[[nodiscard]] std::uint64_t efer_of_l2(const Vmcs12& vmcs12, std::uint64_t l1_efer) {
-    const std::uint32_t entry12{vmcs12.get32(F::vm_entry_controls)};
-    if ((entry12 & vmx::entry::load_efer) != 0) return vmcs12.get(F::guest_ia32_efer);
+// IA32_EFER after an entry that does not load it: SDM Vol. 3C, 27.3.2.1.
+[[nodiscard]] std::uint64_t efer_not_loaded(std::uint32_t entry12, std::uint64_t l2_cr0,
+                                            std::uint64_t l1_efer) {
     const bool long_mode{(entry12 & vmx::entry::ia32e_mode_guest) != 0};
-    const bool paging{(vmcs12.get(F::guest_cr0) & cpu::cr0::pg) != 0};
+    const bool paging{(l2_cr0 & cpu::cr0::pg) != 0};
     std::uint64_t efer{l1_efer & ~cpu::efer::lma};
     if (paging) efer &= ~cpu::efer::lme;
     if (long_mode) efer |= cpu::efer::lma | cpu::efer::lme;
     return efer;
 }
 
+// vmcs02 always loads and saves these. Where vmcs12 loads the field, too, L2's last exit may have left the
+// value where it is needed; where it does not, what that exit saved is fetched before L1's own value is
+// written over it.
+void write_conditional(Vcpu& vcpu, F field, bool loads, std::uint64_t otherwise) {
+    const bool is_there{vcpu.vmcs12.in_vmcs02().test(field)};
+    if (loads && is_there) return;
+    if (is_there) fetch_fields(vcpu, detail::set_of(field));
+    vcpu.hardware.write(field, loads ? vcpu.vmcs12.get(field) : otherwise);
+}
+
+// After the direct fields: CR0 in vmcs02 is L2's then.
 void write_conditional_state(Vcpu& vcpu, const L1State& l1) {
+    const std::uint32_t entry12{vcpu.vmcs12.get32(F::vm_entry_controls)};
+    const bool loads_efer{(entry12 & vmx::entry::load_efer) != 0};
+    write_conditional(vcpu, F::guest_ia32_efer, loads_efer,
+                      loads_efer ? 0 : efer_not_loaded(entry12, vcpu.hardware.read(F::guest_cr0), l1.efer));
+    const bool loads_debug{(entry12 & vmx::entry::load_debug_controls) != 0};
+    write_conditional(vcpu, F::guest_ia32_debugctl, loads_debug, l1.debugctl);
+    write_conditional(vcpu, F::guest_dr7, loads_debug, l1.dr7);
+}
+
+// Without EPT an entry to PAE paging loads the PDPTEs from memory (27.3.2.4); vmcs02 has EPT, so that the
+// processor takes them from its fields. False where a reserved bit is set (27.3.1.6; Vol. 3A, Table 5-8).
+[[nodiscard]] bool load_pdptes(Vcpu& vcpu) {
     auto& hw{vcpu.hardware};
     const Vmcs12& vmcs12{vcpu.vmcs12};
-    hw.write(F::guest_ia32_efer, efer_of_l2(vmcs12, l1.efer));
-    const bool load_debug{(vmcs12.get32(F::vm_entry_controls) & vmx::entry::load_debug_controls) != 0};
-    hw.write(F::guest_ia32_debugctl, load_debug ? vmcs12.get(F::guest_ia32_debugctl) : l1.debugctl);
-    hw.write(F::guest_dr7, load_debug ? vmcs12.get(F::guest_dr7) : l1.dr7);
+    if ((secondary_controls_in_force(vmcs12.values()) & vmx::secondary::enable_ept) != 0) return true;
+    if ((vmcs12.get32(F::vm_entry_controls) & vmx::entry::ia32e_mode_guest) != 0) return true;
+    if ((hw.read(F::guest_cr0) & cpu::cr0::pg) == 0 || (hw.read(F::guest_cr4) & cpu::cr4::pae) == 0)
+        return true;
+    constexpr std::uint64_t present{1}, reserved{0x1E6};
+    const std::uint64_t table{hw.read(F::guest_cr3) & 0xFFFF'FFE0};
+    const F fields[]{F::guest_pdpte_0, F::guest_pdpte_1, F::guest_pdpte_2, F::guest_pdpte_3};
+    for (unsigned i{0}; i < 4; ++i) {
+        const std::uint64_t pdpte{vcpu.machine.l1.read64(table + 8 * i)};
+        const bool too_wide{pdpte >> vcpu.machine.processor.physical_address_bits != 0};
+        if ((pdpte & present) != 0 && ((pdpte & reserved) != 0 || too_wide)) return false;
+        hw.write(fields[i], pdpte);
+    }
+    return true;
 }
 
 // The timer runs down whichever of the two comes first; L0's is there to look at the link.
@@ -184,8 +216,27 @@ void update_vmcs02(Vcpu& vcpu, const L1State& l1) {
     if (any(dirty, combined_fields)) write_controls(vcpu);
     write_conditional_state(vcpu, l1);
     arm_timer(vcpu);
-    set_l2_ept(vcpu);
+    // May drop the tables that the next line names.
     set_l2_bitmaps(vcpu, any(dirty, combined_fields));
+    set_l2_ept(vcpu);
+}
+
+// Values that L2's last exit left in vmcs02 and that this entry has to look at, or is about to write over
+// there. Most entries need none.
+void fetch_for_entry(Vcpu& vcpu) {
+    const Vmcs12& vmcs12{vcpu.vmcs12};
+    vmcs::FieldSet needed{};
+    const std::uint32_t injected{vmcs12.get32(F::vm_entry_interruption_information)};
+    if (vmx::interruption::is_valid(injected) &&
+        vmx::interruption::type(injected) == vmx::EventType::hardware_exception) {
+        needed.set(F::guest_cr0); // 27.2.1.3: an error code only in protected mode
+    }
+    if (vmcs12.get32(F::vm_entry_msr_load_count) != 0) needed |= msr_list_fields;
+    if (vmcs12.get(F::vmcs_link_pointer) != ~std::uint64_t{0}) needed |= vmcs12.in_vmcs02();
+    needed &= vmcs12.in_vmcs02();
+    if (needed.empty()) return;
+    vcpu.hardware.make_current(vcpu.vmcs02.region);
+    fetch_fields(vcpu, needed);
 }
 
 void finish_round_trip(Vcpu& vcpu) {
@@ -209,6 +260,7 @@ void enter(Vcpu& vcpu, bool launch) {
     }
     const L1State l1{hw.read(F::guest_ia32_efer), hw.read(F::guest_ia32_debugctl), hw.read(F::guest_dr7)};
     shadow::collect_writes_for_entry(vcpu);
+    fetch_for_entry(vcpu);
     const EntryContext context{make_context(vcpu, l1)};
     if (const InstructionError error{check(vcpu, context)}; error != InstructionError::none) {
         vcpu.shadow.settle(hw);
@@ -227,13 +279,17 @@ void enter(Vcpu& vcpu, bool launch) {
         }
     }
     update_vmcs02(vcpu, l1);
+    const bool pdptes_loaded{load_pdptes(vcpu)};
     switch_vpid(vcpu);
     vmcs12.clean();
     vcpu.runs_l2 = true;
     finish_round_trip(vcpu);
+    if (!pdptes_loaded) {
+        return deliver_exit_to_l1(
+            vcpu, {true, reason_guest_state, static_cast<std::uint64_t>(GuestFailure::pdpte)});
+    }
     if (const std::uint32_t count{vmcs12.get32(F::vm_entry_msr_load_count)}; count != 0) {
         const std::uint32_t bad{load_msr_list(vcpu, vmcs12.get(F::vm_entry_msr_load_address), count)};
-        vmcs12.mark_dirty(detail::set_of(F::guest_ia32_efer, F::guest_ia32_debugctl));
         if (bad != 0) deliver_exit_to_l1(vcpu, {true, reason_msr_loading, bad});
     }
 }

@@ -59,6 +59,11 @@ inline constexpr vmcs::FieldSet always_saved_fields{
     detail::of_type(vmcs::Type::guest_state) - conditional_guest_fields -
     detail::set_of(F::guest_ia32_pat, F::guest_ia32_perf_global_ctrl, F::guest_smbase)};
 
+// Guest state in vmcs02 that a VM-entry MSR-load area may change.
+inline constexpr vmcs::FieldSet msr_list_fields{
+    detail::set_of(F::guest_ia32_efer, F::guest_ia32_debugctl, F::guest_ia32_sysenter_cs,
+                   F::guest_ia32_sysenter_esp, F::guest_ia32_sysenter_eip)};
+
 // The exit's description; VM-instruction error is no part of it.
 inline constexpr vmcs::FieldSet exit_information_fields{detail::of_type(vmcs::Type::read_only_data) -
                                                         detail::set_of(F::vm_instruction_error)};

@@ -96,7 +96,7 @@ void load_host_segments(Vcpu& vcpu, bool host_is_64bit) {
 
 // 28.5.1. CR0 keeps what an exit does not change (CD, NW, ET and reserved bits): those are L1's own all the
 // time.
-void load_host_control_registers(Vcpu& vcpu, bool host_is_64bit, std::uint64_t l2_efer) {
+void load_host_control_registers(Vcpu& vcpu, bool host_is_64bit, std::uint64_t kept_efer) {
     auto& hw{vcpu.hardware};
     const Vmcs12& host{vcpu.vmcs12};
     constexpr std::uint64_t cr0_kept{cpu::cr0::cd | cpu::cr0::nw | cpu::cr0::et};
@@ -115,7 +115,7 @@ void load_host_control_registers(Vcpu& vcpu, bool host_is_64bit, std::uint64_t l
 
     const std::uint32_t exit12{host.get32(F::primary_vm_exit_controls)};
     constexpr std::uint64_t long_mode{cpu::efer::lma | cpu::efer::lme};
-    std::uint64_t efer{l2_efer};
+    std::uint64_t efer{kept_efer};
     if ((exit12 & vmx::exit::load_efer) != 0) efer = host.get(F::host_ia32_efer);
     efer = host_is_64bit ? efer | long_mode : efer & ~long_mode;
     hw.write(F::guest_ia32_efer, efer);
@@ -133,14 +133,14 @@ void load_host_control_registers(Vcpu& vcpu, bool host_is_64bit, std::uint64_t l
     }
 }
 
-void load_host_state(Vcpu& vcpu, std::uint64_t l2_efer, bool nmi_blocked) {
+void load_host_state(Vcpu& vcpu, std::uint64_t kept_efer, bool nmi_blocked) {
     auto& hw{vcpu.hardware};
     const Vmcs12& host{vcpu.vmcs12};
     const bool host_is_64bit{(host.get32(F::primary_vm_exit_controls) & vmx::exit::host_address_space_size) !=
                              0};
     constexpr std::uint64_t rflags_fixed{0x2};
     constexpr std::uint64_t dr7_fixed{0x400};
-    load_host_control_registers(vcpu, host_is_64bit, l2_efer);
+    load_host_control_registers(vcpu, host_is_64bit, kept_efer);
     load_host_segments(vcpu, host_is_64bit);
     hw.write(F::guest_rip, host.get(F::host_rip));
     hw.write(F::guest_rsp, host.get(F::host_rsp));
@@ -157,10 +157,12 @@ void load_host_state(Vcpu& vcpu, std::uint64_t l2_efer, bool nmi_blocked) {
 }
 
 // 28.5.5: an exit caused by an NMI blocks NMIs; otherwise L2's blocking lives on, but for virtual NMIs.
-[[nodiscard]] bool blocks_nmi(Vcpu& vcpu, std::uint32_t reason) {
+[[nodiscard]] bool blocks_nmi(Vcpu& vcpu, std::uint32_t reason, std::uint32_t interruption) {
     auto& hw{vcpu.hardware};
     if (reason == static_cast<std::uint32_t>(vmcs::ExitReason::exception_or_nmi)) {
-        const auto information{static_cast<std::uint32_t>(hw.read(F::vm_exit_interruption_information))};
+        const auto information{
+            interruption != 0 ? interruption
+                              : static_cast<std::uint32_t>(hw.read(F::vm_exit_interruption_information))};
         if (vmx::interruption::type(information) == vmx::EventType::nmi) return true;
     }
     if ((vcpu.vmcs12.get32(F::pin_based_controls) & vmx::pin::virtual_nmis) != 0) return false;
@@ -183,15 +185,21 @@ void deliver_exit_to_l1(Vcpu& vcpu, const ExitOverride& exit) {
     if (entry_failed) {
         vmcs12.leave(F::exit_reason, reason);
         vmcs12.leave(F::exit_qualification, exit.set ? exit.qualification : hw.read(F::exit_qualification));
+        // The MSR-load area may have written over them in vmcs02.
+        vmcs12.mark_dirty(msr_list_fields - vmcs12.in_vmcs02());
     } else {
         vmcs12.launched = true;
         save_l2_state(vcpu);
         vmcs12.leave(F::exit_reason, reason);
         if (exit.set) vmcs12.leave(F::exit_qualification, exit.qualification);
+        if (exit.interruption != 0) vmcs12.leave(F::vm_exit_interruption_information, exit.interruption);
     }
-    const bool nmi_blocked{blocks_nmi(vcpu, reason)};
+    // A guest state that was refused was not loaded: NMI blocking and IA32_EFER are still L1's (27.8).
+    const bool state_refused{(reason & vmx::basic_exit_reason_mask) ==
+                             static_cast<std::uint32_t>(vmcs::ExitReason::entry_failure_guest_state)};
+    bool nmi_blocked{!entry_failed && blocks_nmi(vcpu, reason, exit.interruption)};
     const bool needs_efer{(vmcs12.get32(F::primary_vm_exit_controls) & vmx::exit::load_efer) == 0};
-    const std::uint64_t l2_efer{needs_efer ? hw.read(F::guest_ia32_efer) : 0};
+    std::uint64_t efer{needs_efer && !state_refused ? hw.read(F::guest_ia32_efer) : 0};
     if (const std::uint32_t count{vmcs12.get32(F::vm_exit_msr_store_count)}; count != 0 && !entry_failed) {
         if (store_msr_list(vcpu, vmcs12.get(F::vm_exit_msr_store_address), count) != 0) {
             stop_l1(vcpu, "VMX abort 1: an MSR of the VM-exit MSR-store area cannot be saved");
@@ -199,7 +207,12 @@ void deliver_exit_to_l1(Vcpu& vcpu, const ExitOverride& exit) {
     }
     shadow::deliver_reads(vcpu);
     hw.make_current(vcpu.vmcs01.region);
-    load_host_state(vcpu, l2_efer, nmi_blocked);
+    if (entry_failed) {
+        nmi_blocked =
+            (hw.read(F::guest_interruptibility_state) & vmx::interruptibility::blocking_by_nmi) != 0;
+        if (state_refused) efer = hw.read(F::guest_ia32_efer);
+    }
+    load_host_state(vcpu, efer, nmi_blocked);
     vcpu.runs_l2 = false;
     vcpu.reason = static_cast<std::uint8_t>(reason & vmx::basic_exit_reason_mask);
     vcpu.l2_exit_tsc = vcpu.exit_tsc;

@@ -28,6 +28,7 @@ struct ExitOverride {
     bool set{false};
     std::uint32_t reason{0};
     std::uint64_t qualification{0};
+    std::uint32_t interruption{0}; // VM-exit interruption information, where not 0
 };
 void deliver_exit_to_l1(Vcpu& vcpu, const ExitOverride& exit);
 
