@@ -30,7 +30,8 @@ namespace {
 }
 
 [[nodiscard]] std::string vmm_config(const RunOptions& options, const std::string& cmdline) {
-    auto text = fmt::format("multiboot2 /boot/vmm.elf{}\n",
+    // "lab": L0 powers the machine off where it would leave a real one halted, so that the run ends.
+    auto text = fmt::format("multiboot2 /boot/vmm.elf lab{}\n",
                             with_space(grub_words(options.vmm_arguments, "--vmm-args")));
     const std::string_view kind = options.l1_kind == L1Kind::linux_bzimage ? "linux" : "multiboot";
     text += fmt::format("module2 /boot/l1 {}{}\n", kind, cmdline);

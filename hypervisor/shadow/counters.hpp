@@ -15,9 +15,9 @@ namespace shadowtune::shadow {
 
 class AccessCounters {
 public:
-    // Cells of one vCPU. Far more than any L1 was seen to touch (a few hundred); full, further combinations are lost
-    // but counted as lost.
-    static constexpr std::size_t capacity{8192};
+    // Cells of one vCPU. A real L1 touches a few hundred, the micro-L1, which accesses every field at every kind of
+    // exit, some ten thousand. Full, further combinations are lost but counted as lost.
+    static constexpr std::size_t capacity{32768};
 
     void count(vmcs::FieldIndex field, bool high_half, link::Access access, std::uint8_t reason) {
         std::uint16_t& slot{m_slots[key(field, high_half, access, reason)]};

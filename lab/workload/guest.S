@@ -73,13 +73,17 @@ guest_cpuid:
         jnz     1b
         jmp     finish
 
+// Interrupts closed: open, KVM reads the interruptibility state once more at each return to user space, to say whether
+// user space may inject.
 guest_out:
+        cli
 1:      do_out
         decl    %ebp
         jnz     1b
         jmp     finish
 
 guest_hlt:
+        cli
 1:      do_hlt
         decl    %ebp
         jnz     1b

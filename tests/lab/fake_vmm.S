@@ -28,7 +28,7 @@ _start:
         andl    $~7, %ecx
         addl    %ecx, %esi
         jmp     1b
-2:      movb    8(%esi), %al
+2:      movb    12(%esi), %al              # behind the lab's own word, "lab "
         movl    $stopped, %esi
         cmpb    $'s', %al
         je      say_and_power_off

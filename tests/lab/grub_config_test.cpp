@@ -42,7 +42,7 @@ TEST(GrubConfig, linux_under_the_vmm) {
     options.vmm_arguments = "mode=trap";
     options.profile = {std::byte{1}};
     EXPECT_EQ(grub_config(options, ImageKind::linux_bzimage), "set timeout=0\n"
-                                                              "multiboot2 /boot/vmm.elf 'mode=trap'\n"
+                                                              "multiboot2 /boot/vmm.elf lab 'mode=trap'\n"
                                                               "module2 /boot/l1 linux 'quiet'\n"
                                                               "module2 /boot/initrd initrd\n"
                                                               "module2 /boot/profile profile\n"
@@ -54,7 +54,7 @@ TEST(GrubConfig, multiboot_under_the_vmm) {
     options.l1_kind = L1Kind::multiboot;
     options.modules = {{"a", "NR_CPUS=1"}, {"b", ""}};
     EXPECT_EQ(grub_config(options, ImageKind::multiboot1), "set timeout=0\n"
-                                                           "multiboot2 /boot/vmm.elf\n"
+                                                           "multiboot2 /boot/vmm.elf lab\n"
                                                            "module2 /boot/l1 multiboot\n"
                                                            "module2 /boot/mod0 module 'NR_CPUS=1'\n"
                                                            "module2 /boot/mod1 module\n"

@@ -52,14 +52,16 @@ std::uint64_t FieldModel::value(vmcs::Field field) const {
 
 void FieldModel::mismatch(const Entry& entry, bool high, std::uint64_t wanted, std::uint64_t got) {
     if (m_errors++ >= max_printed) return;
-    print_line("MISMATCH trip=", m_trip, " field=", vmcs::info(entry.field).symbol, high ? "_high" : "",
+    print_line("MISMATCH trip=", m_trip, " reason=", exit_reason_being_handled(),
+               " field=", vmcs::info(entry.field).symbol, high ? "_high" : "",
                " encoding=", hex(operand_of(entry.field, high)), " wanted=", hex(wanted), " got=", hex(got),
                entry.written_last ? " kind=lost-write" : " kind=stale-read");
 }
 
 void FieldModel::report(const char* what, std::uint64_t wanted, std::uint64_t got) {
     if (m_errors++ >= max_printed) return;
-    print_line("MISMATCH trip=", m_trip, " ", what, " wanted=", hex(wanted), " got=", hex(got));
+    print_line("MISMATCH trip=", m_trip, " reason=", exit_reason_being_handled(), " ", what,
+               " wanted=", hex(wanted), " got=", hex(got));
 }
 
 void FieldModel::read_entry(Entry& entry, bool high) {

@@ -50,6 +50,8 @@ void run(const Parameters& parameters) {
 
 // Each line stands on the boot command line's words: only what differs needs to be typed.
 void serve(std::string_view boot_line) {
+    // On COM1 whatever `out` says: who types there waits for it there.
+    console_output(Output::com1);
     print_line("READY");
     for (;;) {
         const std::string_view line{read_line()};

@@ -65,6 +65,9 @@ void set(vmcs::Field field, std::uint64_t value) {
 void accesses_belong_to(std::uint8_t exit_reason) {
     g_reason = exit_reason;
 }
+std::uint8_t exit_reason_being_handled() {
+    return g_reason;
+}
 
 AccessTotals access_totals() {
     return g_totals;

@@ -32,6 +32,7 @@ void set(vmcs::Field field, std::uint64_t value);
 
 // Accesses from here on belong to this L2 exit; vmcs::no_round_trip: to none.
 void accesses_belong_to(std::uint8_t exit_reason);
+[[nodiscard]] std::uint8_t exit_reason_being_handled();
 
 [[nodiscard]] AccessTotals access_totals();
 // COUNT encoding access reason n, for every count that is not zero, since power-on; encoding in hexadecimal.

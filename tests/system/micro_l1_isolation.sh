@@ -1,15 +1,17 @@
 #!/bin/bash
 # L0's memory, found as what the VMM has taken out of the memory map, can be neither read nor changed.
-source "$(dirname "$0")/micro_l1.sh"
+source "$(dirname "$0")/lab.sh"
 
 memory_lines() { sed -n 's/^MEMORY base=\([^ ]*\) size=\([^ ]*\) type=\(.*\)$/\1 \2 \3/p' "$OUTPUT"; }
 
-lab_start "script=isolation" --bare --timeout 120
+micro_l1 "script=isolation"
+lab_start --bare --timeout 120
 lab_end
 memory_lines >"$WORK/bare.map"
 
-lab_start_under_vmm "script=isolation wait=1" --timeout 900
-wait_for '^READY' 1 120
+micro_l1 "script=isolation wait=1"
+lab_start_under_vmm --timeout 900
+wait_for "^READY" 1 120
 memory_lines >"$WORK/vmm.map"
 
 # Ranges that are not available under the VMM but lie in available memory of the bare machine.

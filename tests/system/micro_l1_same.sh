@@ -1,13 +1,15 @@
 #!/bin/bash
 # micro_l1_same.sh COMMAND-LINE: a script passes under the VMM, with the same PASS lines as on the bare processor.
-source "$(dirname "$0")/micro_l1.sh"
+source "$(dirname "$0")/lab.sh"
 
-lab_start "$1" --bare --timeout 280
+micro_l1 "$1"
+lab_start --bare --timeout 280
 lab_end
 check_summary
 grep -E '^(PASS|SKIP)' "$OUTPUT" >"$WORK/bare.lines"
 
-lab_start_under_vmm "$1" --timeout 560
+micro_l1 "$1"
+lab_start_under_vmm --timeout 560
 lab_end
 check_summary
 grep -E '^(PASS|SKIP)' "$OUTPUT" >"$WORK/vmm.lines"

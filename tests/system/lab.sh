@@ -1,0 +1,113 @@
+# Sourced by the system tests: starts the lab, types lines, waits for lines, cleans up. Every wait has an end.
+#
+# SHADOWTUNE: the program (default: bin/shadowtune of the build); MICRO_L1: the micro-L1; ASSETS: Linux, its initramfs.
+set -euo pipefail
+
+SHADOWTUNE=${SHADOWTUNE:-build/release/bin/shadowtune}
+MICRO_L1=${MICRO_L1:-build/release/bin/micro-l1.elf}
+ASSETS=${ASSETS:-build/assets/linux-6.1}
+# What boots: micro_l1 or linux_l1 sets it.
+L1=()
+WORK=$(mktemp -d)
+LINK=$WORK/link.sock
+OUTPUT=$WORK/l1.out
+LAB_PID=
+OTHER_PIDS=()
+
+die() {
+    echo "FAILED: $*" >&2
+    if [ -s "$WORK/lab.err" ]; then tail -n 5 "$WORK/lab.err" >&2; fi
+    if [ -s "$OUTPUT" ]; then grep -E '^(FAIL|MISMATCH)' "$OUTPUT" | head -n 20 >&2 || true; fi
+    if [ -s "$OUTPUT" ]; then grep -v '^COUNT' "$OUTPUT" | tail -n 20 >&2; fi
+    exit 1
+}
+
+clean_up() {
+    local pid
+    for pid in $LAB_PID ${OTHER_PIDS[@]+"${OTHER_PIDS[@]}"}; do kill "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    rm -rf "$WORK"
+}
+trap clean_up EXIT
+
+need() {
+    local file
+    for file in "$@"; do [ -e "$file" ] || die "$file is not there: run scripts/setup, build, scripts/make-initramfs"; done
+}
+need "$SHADOWTUNE"
+
+# micro_l1 WORDS: the micro-L1, which reads lines once it has printed READY (wait=1).
+micro_l1() {
+    need "$MICRO_L1"
+    L1=(--l1 "multiboot:$MICRO_L1" --memory 128 --input-after READY --cmdline "$1")
+}
+
+# linux_l1: Linux 6.1 with KVM, which serves the L2 workload.
+linux_l1() {
+    need "$ASSETS/vmlinuz" "$ASSETS/initramfs.cpio.lz4"
+    L1=(--l1 "linux:$ASSETS/vmlinuz" --initrd "$ASSETS/initramfs.cpio.lz4" --input-after "L1 ready"
+        --cmdline "console=ttyS0,115200 quiet mitigations=off nokaslr cryptomgr.notests")
+}
+
+# lab_start OPTION...: boots what L1 says.
+lab_start() {
+    mkfifo "$WORK/input"
+    : >"$OUTPUT"
+    exec 3<>"$WORK/input"
+    "$SHADOWTUNE" lab run "${L1[@]}" "$@" <&3 >"$OUTPUT" 2>"$WORK/lab.err" 3>&- &
+    LAB_PID=$!
+}
+
+lab_start_under_vmm() { lab_start --link "$LINK" "$@"; }
+
+# record_begin DATABASE OPTION...: a recorder whose first snapshot has been taken; record_end takes the last one.
+record_begin() {
+    local database=$1 deadline=$((SECONDS + 120)) before
+    shift
+    before=$(sqlite3 "$database" 'SELECT count(*) FROM snapshot' 2>/dev/null || echo 0)
+    "$SHADOWTUNE" record --link "$LINK" --db "$database" --interval 3600 --timeout 300 "$@" >"$WORK/record.out" 2>&1 &
+    RECORDER=$!
+    OTHER_PIDS+=("$RECORDER")
+    until [ "$(sqlite3 "$database" 'SELECT count(*) FROM snapshot' 2>/dev/null || echo 0)" -gt "$before" ]; do
+        kill -0 "$RECORDER" 2>/dev/null || { cat "$WORK/record.out" >&2; die "the recorder ended before its first snapshot"; }
+        [ "$SECONDS" -lt "$deadline" ] || die "no snapshot in 120 s"
+        sleep 0.2
+    done
+}
+
+record_end() {
+    local code=0
+    kill -INT "$RECORDER"
+    wait "$RECORDER" || code=$?
+    OTHER_PIDS=()
+    [ "$code" -eq 0 ] || { cat "$WORK/record.out" >&2; die "the recorder ended with code $code"; }
+}
+
+type_line() { echo "$1" >&3; }
+
+# wait_for PATTERN TIMES SECONDS: until so many lines of L1's output match.
+wait_for() {
+    local deadline=$((SECONDS + $3))
+    while [ "$(grep -sc -- "$1" "$OUTPUT" || true)" -lt "$2" ]; do
+        kill -0 "$LAB_PID" 2>/dev/null || { grep -q -- "$1" "$OUTPUT" && return 0; die "the lab ended before '$1' was seen $2 times"; }
+        [ "$SECONDS" -lt "$deadline" ] || die "'$1' was not seen $2 times in $3 s"
+        sleep 0.2
+    done
+}
+
+# The machine must end by powering off: exit code 0.
+lab_end() {
+    local code=0
+    wait "$LAB_PID" || code=$?
+    LAB_PID=
+    exec 3>&-
+    [ "$code" -eq 0 ] || die "the lab run ended with code $code"
+    rm -f "$WORK/input"
+}
+
+# No FAIL line, at least one PASS, and a SUMMARY that agrees.
+check_summary() {
+    if grep -q '^FAIL' "$OUTPUT"; then die "the micro-L1 reports failures"; fi
+    grep -q '^PASS' "$OUTPUT" || die "the micro-L1 passed nothing"
+    grep -q '^SUMMARY passes=[1-9][0-9]* failures=0 ' "$OUTPUT" || die "no clean SUMMARY"
+}
