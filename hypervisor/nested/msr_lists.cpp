@@ -80,13 +80,20 @@ constexpr std::uint64_t apic_base_address{0x000F'FFFF'FFFF'F000};
 
 } // namespace
 
+bool makes_processor_write_memory(std::uint32_t number) {
+    return number == cpu::msr::ds_area || number == cpu::msr::pebs_enable || number == cpu::msr::hardware_feedback ||
+           (number >= cpu::msr::first_rtit && number <= cpu::msr::last_rtit);
+}
+
 bool is_l0s_msr(std::uint32_t number) {
     return number == cpu::msr::feature_control || number == cpu::msr::apic_base ||
+           makes_processor_write_memory(number) ||
            (number >= vmcs::first_capability_msr && number <= last_vmx_msr);
 }
 
 bool read_l0s_msr(const Vcpu& vcpu, std::uint32_t number, std::uint64_t& value) {
     if (number == cpu::msr::apic_base) return cpu::try_rdmsr(number, value);
+    if (makes_processor_write_memory(number)) return false;
     if (number == cpu::msr::feature_control) {
         value = vcpu.feature_control;
         return true;
