@@ -158,6 +158,19 @@ void make_bitmaps(nested::Machine& machine) {
     }
     nested::claim_msr(*msrs, cpu::msr::feature_control, true, true);
     nested::claim_msr(*msrs, cpu::msr::apic_base, false, true);
+    // Only those that this processor has: each word of the page that L0 asks for is compared at each entry of
+    // L2.
+    constexpr std::uint32_t leaf1_edx_ds{1U << 21}, leaf7_ebx_trace{1U << 25}, leaf6_eax_feedback{1U << 19};
+    const std::uint32_t last_leaf{cpu::cpuid(0).eax};
+    const bool has_ds{(cpu::cpuid(1).edx & leaf1_edx_ds) != 0};
+    const bool has_trace{last_leaf >= 7 && (cpu::cpuid(7).ebx & leaf7_ebx_trace) != 0};
+    const bool has_feedback{last_leaf >= 6 && (cpu::cpuid(6).eax & leaf6_eax_feedback) != 0};
+    if (has_ds) nested::claim_msr(*msrs, cpu::msr::ds_area, true, true);
+    if (has_ds) nested::claim_msr(*msrs, cpu::msr::pebs_enable, true, true);
+    if (has_feedback) nested::claim_msr(*msrs, cpu::msr::hardware_feedback, true, true);
+    for (std::uint32_t number{cpu::msr::first_rtit}; has_trace && number <= cpu::msr::last_rtit; ++number) {
+        nested::claim_msr(*msrs, number, true, true);
+    }
     nested::claim_ports(*io_a, *io_b, devices::com2_base, devices::com2_base + devices::uart_ports - 1);
     machine.msr_bitmap.set(msrs);
     machine.io_bitmap_a.set(io_a);

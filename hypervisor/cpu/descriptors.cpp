@@ -112,6 +112,10 @@ DescriptorBases descriptor_bases() {
             reinterpret_cast<std::uint64_t>(&tss)};
 }
 
+bool is_nmi_pending() {
+    return nmi_pending;
+}
+
 bool take_pending_nmi() {
     const bool pending{nmi_pending};
     if (pending) nmi_pending = false;

@@ -30,5 +30,7 @@ struct ExceptionFrame {
 
 // True once since the last call where an NMI came while L0 ran: it belongs to the guest.
 [[nodiscard]] bool take_pending_nmi();
+// The same, but it stays pending.
+[[nodiscard]] bool is_nmi_pending();
 
 } // namespace shadowtune::cpu

@@ -29,7 +29,8 @@ void LinkPort::push_out() {
 }
 
 bool LinkPort::poll(std::uint64_t now) {
-    if (!m_present || now < m_next_poll) return false;
+    // L1 may set the TSC back: a time further off than any that was ever set is one that has come.
+    if (!m_present || (now < m_next_poll && m_next_poll - now <= longest_interval())) return false;
     push_out();
     std::uint8_t byte{};
     bool received{false};

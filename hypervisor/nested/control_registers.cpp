@@ -22,11 +22,20 @@ void general_protection(Vcpu& vcpu) {
     inject_exception(vcpu, vmx::vector::general_protection, 0);
 }
 
-void load_pdptes(Vcpu& vcpu) {
+// False where one has a reserved bit set, which is a #GP (Vol. 3A, 5.4.1).
+[[nodiscard]] bool load_pdptes(Vcpu& vcpu) {
+    constexpr std::uint64_t present{1}, reserved{0x1E6};
     const std::uint64_t table{vcpu.hardware.read(F::guest_cr3) & 0xFFFF'FFE0};
     const F fields[]{F::guest_pdpte_0, F::guest_pdpte_1, F::guest_pdpte_2, F::guest_pdpte_3};
-    for (std::size_t i{0}; i < 4; ++i)
-        vcpu.hardware.write(fields[i], vcpu.machine.l1.read64(table + 8 * i));
+    std::uint64_t pdptes[4];
+    for (unsigned i{0}; i < 4; ++i) {
+        pdptes[i] = vcpu.machine.l1.read64(table + 8 * i);
+        const bool too_wide{pdptes[i] >> vcpu.machine.processor.physical_address_bits != 0};
+        if ((pdptes[i] & present) != 0 && ((pdptes[i] & reserved) != 0 || too_wide)) return false;
+    }
+    for (unsigned i{0}; i < 4; ++i)
+        vcpu.hardware.write(fields[i], pdptes[i]);
+    return true;
 }
 
 // Entering or leaving IA-32e mode is part of changing CR0.PG (SDM Vol. 3A, 11.8.5).
@@ -43,6 +52,7 @@ void write_cr0(Vcpu& vcpu, std::uint64_t value) {
     const std::uint64_t old{hw.read(F::guest_cr0)};
     const std::uint64_t efer{hw.read(F::guest_ia32_efer)};
     const std::uint64_t guest_cr4{hw.read(F::guest_cr4)};
+    const bool reserved{value >> 32 != 0};
     value = (value & cr0_defined) | cr0::et;
     const bool paging{(value & cr0::pg) != 0};
     const bool was_paging{(old & cr0::pg) != 0};
@@ -52,14 +62,15 @@ void write_cr0(Vcpu& vcpu, std::uint64_t value) {
     const auto& offered{vcpu.machine.offered_msrs};
     const bool forbidden{vcpu.in_vmx_operation && !vmx::is_fixed_ok(value, offered[vmx::msr::vmx_cr0_fixed0],
                                                                     offered[vmx::msr::vmx_cr0_fixed1])};
-    if (impossible || forbidden) return general_protection(vcpu);
+    if (reserved || impossible || forbidden) return general_protection(vcpu);
     if (paging != was_paging && (efer & cpu::efer::lme) != 0) {
         const bool cs_is_64bit{(hw.read(F::guest_cs_access_rights) & vmx::access_rights::long_mode) != 0};
         if (paging && ((guest_cr4 & cr4::pae) == 0 || cs_is_64bit)) return general_protection(vcpu);
-        if (!paging && (guest_cr4 & cr4::pcide) != 0) return general_protection(vcpu);
+        // In 64-bit mode paging cannot be turned off.
+        if (!paging && ((guest_cr4 & cr4::pcide) != 0 || cs_is_64bit)) return general_protection(vcpu);
         set_long_mode(vcpu, efer, paging);
     } else if (paging && !was_paging && (guest_cr4 & cr4::pae) != 0) {
-        load_pdptes(vcpu);
+        if (!load_pdptes(vcpu)) return general_protection(vcpu);
     }
     hw.write(F::guest_cr0, value | cr0::ne);
     hw.write(F::cr0_read_shadow, value);
@@ -82,7 +93,8 @@ void write_cr4(Vcpu& vcpu, std::uint64_t value) {
     if (reserved || leaves_vmx || bad_pae || bad_pcide || bad_la57) return general_protection(vcpu);
     const std::uint64_t changed{value ^ (old & ~cr4::vmxe)};
     const bool pae_paging{!long_mode && (value & cr4::pae) != 0 && (hw.read(F::guest_cr0) & cr0::pg) != 0};
-    if (pae_paging && (changed & (cr4::pae | cr4::pge | cr4::pse | cr4::smep)) != 0) load_pdptes(vcpu);
+    const bool loads_pdptes{pae_paging && (changed & (cr4::pae | cr4::pge | cr4::pse | cr4::smep)) != 0};
+    if (loads_pdptes && !load_pdptes(vcpu)) return general_protection(vcpu);
     hw.write(F::guest_cr4, value | cr4::vmxe);
     hw.write(F::cr4_read_shadow, value);
     hw.invalidate(vmx::InvalidateVpid::single_context, vpid_l1);

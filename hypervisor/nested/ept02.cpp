@@ -119,7 +119,10 @@ bool Ept02::map(vmx::Hardware& hardware, const memory::L1Memory& l1, std::uint64
 }
 
 void Ept02::forget(vmx::Hardware& hardware, std::uint64_t eptp12) {
-    if (Root* const root{find(eptp12)}; root != nullptr) release(hardware, *root);
+    // INVEPT goes by the address of the root table alone (SDM Vol. 3C, 29.4.3.1).
+    for (Root& root : m_roots) {
+        if (((root.eptp12 ^ eptp12) & address_mask) == 0) release(hardware, root);
+    }
 }
 
 void Ept02::forget_all(vmx::Hardware& hardware) {

@@ -97,7 +97,8 @@ void emulate_invvpid(Vcpu& vcpu) {
     // All of L1's VPIDs run under one of ours, and entering another flushes it (nested/enter_l2.cpp). So only
     // the one that ran last has translations to lose.
     if (type == 2 || vpid == vcpu.last_vpid12) {
-        if (type == 0) {
+        // L0 runs with 4-level paging, and INVVPID fails on what is not canonical there.
+        if (type == 0 && is_canonical(descriptor.second, 48)) {
             vcpu.hardware.invalidate(vmx::InvalidateVpid::address, vpid_l2, descriptor.second);
         } else {
             vcpu.hardware.invalidate(vmx::InvalidateVpid::single_context, vpid_l2);

@@ -21,6 +21,10 @@ constexpr std::uint32_t vendor_ecx{0x7574776F}; // "owtu"
 constexpr std::uint32_t vendor_edx{0x2020656E}; // "ne  "
 constexpr std::uint32_t leaf1_ecx_vmx{1U << 5}, leaf1_ecx_osxsave{1U << 27}, leaf1_ecx_hypervisor{1U << 31};
 constexpr std::uint32_t leaf7_ecx_pku{1U << 3}, leaf7_ecx_ospke{1U << 4};
+// What goes with the MSRs that L1 is not given (nested/msr_lists.hpp): debug store, Processor Trace, hardware
+// feedback.
+constexpr std::uint32_t leaf1_edx_ds{1U << 21}, leaf1_ecx_dtes64{1U << 2}, leaf1_ecx_ds_cpl{1U << 4};
+constexpr std::uint32_t leaf7_ebx_processor_trace{1U << 25}, leaf6_eax_hardware_feedback{1U << 19};
 
 } // namespace
 
@@ -35,9 +39,15 @@ void emulate_cpuid(Vcpu& vcpu) {
         // OSXSAVE mirrors the guest's CR4, which is not loaded now (SDM Vol. 2A, CPUID).
         const bool osxsave{(vcpu.hardware.read(F::guest_cr4) & cpu::cr4::osxsave) != 0};
         result.ecx = (result.ecx & ~leaf1_ecx_osxsave) | (osxsave ? leaf1_ecx_osxsave : 0U);
-        result.ecx |= leaf1_ecx_vmx | leaf1_ecx_hypervisor;
-    } else if (leaf == 7 && subleaf == 0 && (result.ecx & leaf7_ecx_pku) != 0) {
-        const bool pke{(vcpu.hardware.read(F::guest_cr4) & cpu::cr4::pke) != 0};
+        result.ecx =
+            (result.ecx & ~(leaf1_ecx_dtes64 | leaf1_ecx_ds_cpl)) | leaf1_ecx_vmx | leaf1_ecx_hypervisor;
+        result.edx &= ~leaf1_edx_ds;
+    } else if (leaf == 6) {
+        result.eax &= ~leaf6_eax_hardware_feedback;
+    } else if (leaf == 7 && subleaf == 0) {
+        result.ebx &= ~leaf7_ebx_processor_trace;
+        const bool has_pku{(result.ecx & leaf7_ecx_pku) != 0};
+        const bool pke{has_pku && (vcpu.hardware.read(F::guest_cr4) & cpu::cr4::pke) != 0};
         result.ecx = (result.ecx & ~leaf7_ecx_ospke) | (pke ? leaf7_ecx_ospke : 0U);
     }
     registers.rax() = result.eax;

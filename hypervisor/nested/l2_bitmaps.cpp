@@ -1,5 +1,6 @@
 #include "hypervisor/nested/l2_bitmaps.hpp"
 
+#include "hypervisor/nested/entry_checks.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 
 namespace shadowtune::nested {
@@ -8,6 +9,28 @@ namespace {
 
 [[nodiscard]] const BitmapWords* l1_page(const Vcpu& vcpu, F address) {
     return static_cast<const BitmapWords*>(vcpu.machine.l1.pointer(vcpu.vmcs12.get(address)));
+}
+
+// Whether the processor may use L1's own page while L2 runs. L2 must not be able to write to it: it would
+// take away what L0 asks for, its link and IA32_APIC_BASE. So the page must be one that L2's EPT never mapped
+// writable since it was first used so: the tables are dropped then, and note_l2_writable() hears of each
+// mapping made after that.
+[[nodiscard]] bool may_use_in_place(Vcpu& vcpu, F field, const OwnBitmap& l0, const BitmapWords& page) {
+    const Vmcs12& vmcs12{vcpu.vmcs12};
+    const std::uint64_t address{vmcs12.get(field)};
+    const bool has_ept{(secondary_controls_in_force(vmcs12.values()) & vmx::secondary::enable_ept) != 0};
+    const bool is_l1s_own{reinterpret_cast<std::uint64_t>(&page) == address};
+    const bool is_virtual_apic{vmcs12.get(F::virtual_apic_address) == address};
+    if (!l0.is_covered_by(page) || !has_ept || !is_l1s_own || is_virtual_apic) return false;
+    auto& known{vcpu.bitmaps_in_place};
+    if (known.l2_writes) return false;
+    for (std::size_t i{0}; i < known.count; ++i) {
+        if (known.pages[i] == address) return true;
+    }
+    if (known.count == BitmapsInPlace::capacity) return false;
+    known.pages[known.count++] = address;
+    vcpu.ept02->forget_all(vcpu.hardware);
+    return true;
 }
 
 [[nodiscard]] std::uint64_t physical(const BitmapWords* page) {
@@ -20,7 +43,7 @@ void set_msr_bitmap(Vcpu& vcpu, std::uint32_t primary12) {
         return;
     }
     const BitmapWords* const l1{l1_page(vcpu, F::msr_bitmap)};
-    if (vcpu.machine.msr_bitmap.is_covered_by(*l1)) {
+    if (may_use_in_place(vcpu, F::msr_bitmap, vcpu.machine.msr_bitmap, *l1)) {
         vcpu.hardware.write(F::msr_bitmap, physical(l1));
         return;
     }
@@ -32,7 +55,7 @@ void set_io_bitmap(Vcpu& vcpu, std::uint32_t primary12, F field, const OwnBitmap
     const BitmapWords* l1{nullptr};
     if ((primary12 & vmx::primary::use_io_bitmaps) != 0) {
         l1 = l1_page(vcpu, field);
-        if (l0.is_covered_by(*l1)) return vcpu.hardware.write(field, physical(l1));
+        if (may_use_in_place(vcpu, field, l0, *l1)) return vcpu.hardware.write(field, physical(l1));
     } else if ((primary12 & vmx::primary::unconditional_io_exiting) != 0) {
         return vcpu.hardware.write(field, physical(vcpu.machine.all_ones));
     } else {
@@ -53,6 +76,17 @@ void set_l2_bitmaps(Vcpu& vcpu, bool controls_changed) {
     if (!controls_changed && !io_in_memory) return;
     set_io_bitmap(vcpu, primary12, F::io_bitmap_a, vcpu.machine.io_bitmap_a, vcpu.merged_io_bitmap_a);
     set_io_bitmap(vcpu, primary12, F::io_bitmap_b, vcpu.machine.io_bitmap_b, vcpu.merged_io_bitmap_b);
+}
+
+void note_l2_writable(Vcpu& vcpu, std::uint64_t address, unsigned page_shift) {
+    auto& known{vcpu.bitmaps_in_place};
+    if (known.l2_writes) return;
+    // EPT02's pages are of 2 MiB at the most (nested/ept02.cpp).
+    const std::uint64_t mask{page_shift > 12 ? memory::large_page_size - 1 : memory::page_size - 1};
+    for (std::size_t i{0}; i < known.count; ++i) {
+        if (((known.pages[i] ^ address) & ~mask) == 0) known.l2_writes = true;
+    }
+    if (known.l2_writes) set_l2_bitmaps(vcpu, true);
 }
 
 L1Bitmaps l1_bitmaps(const Vcpu& vcpu) {

@@ -8,12 +8,16 @@
 namespace shadowtune::nested {
 
 // Points vmcs02 at bitmaps in which both L0's and L1's wishes are set. L1's own page serves where it asks for
-// all that L0 asks for; else the pages are merged, at every entry, since L1 changes its pages in memory as it
-// likes.
+// all that L0 asks for and L2 cannot write to it; else the pages are merged, at every entry, since L1 changes
+// its pages in memory as it likes. May drop the tables of EPT02: set_l2_ept() comes after it.
 void set_l2_bitmaps(Vcpu& vcpu, bool controls_changed);
 
 // L1's pages as they are now, for the question whose an exit is.
 [[nodiscard]] L1Bitmaps l1_bitmaps(const Vcpu& vcpu);
+
+// L2 is about to get write access to this page of L1's: if it is a bitmap in use, no page is used in place
+// from now on.
+void note_l2_writable(Vcpu& vcpu, std::uint64_t address, unsigned page_shift);
 
 // Points vmcs02 at the tables composed for L1's EPTP; its place may have changed since the last entry.
 void set_l2_ept(Vcpu& vcpu);

@@ -1,11 +1,13 @@
-#include "hypervisor/cpu/panic.hpp"
+#include "hypervisor/cpu/descriptors.hpp"
 #include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/devices/uart.hpp"
 #include "hypervisor/memory/ept01.hpp"
 #include "hypervisor/nested/capabilities.hpp"
 #include "hypervisor/nested/exits.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/guest.hpp"
 #include "hypervisor/nested/l2_bitmaps.hpp"
+#include "hypervisor/nested/msr_lists.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/vmx/controls.hpp"
 
@@ -61,8 +63,10 @@ void handle_ept_violation(Vcpu& vcpu) {
         const std::uint64_t page{walk.address & ~(memory::page_size - 1)};
         const std::uint64_t type{memory::memory_type_of_range(vcpu.machine.map, page, memory::page_size)};
         EptWalk composed{walk};
-        if (type == memory::ept_uncacheable && vcpu.machine.l1.is_identity(page, memory::page_size))
+        if (type == memory::ept_uncacheable && vcpu.machine.l1.is_identity(page, memory::page_size)) {
             composed.memory_type = static_cast<std::uint8_t>(memory::ept_uncacheable);
+        }
+        if (walk.writable) note_l2_writable(vcpu, walk.address, walk.page_shift);
         const bool kept{vcpu.ept02->map(hw, vcpu.machine.l1, vmcs12.get(F::ept_pointer), address, composed)};
         if (!kept) set_l2_ept(vcpu);
         keep_nmi_blocking(vcpu, qualification);
@@ -127,20 +131,50 @@ void account_timer(Vcpu& vcpu) {
     return facts;
 }
 
-// L1 does not want the exit: L0 had its own reason for it.
+// Whether L0 had its own reason for an exit that L1's controls, as they are now, do not want. L1's bitmaps
+// lie in memory that may have changed since the entry: then the exit was L1's, and L0 must not execute for L2
+// what is not L0's.
+[[nodiscard]] bool is_l0s_exit(Vcpu& vcpu, std::uint32_t reason) {
+    switch (static_cast<ExitReason>(reason)) {
+    case ExitReason::preemption_timer_expired: return true;
+    case ExitReason::rdmsr:
+    case ExitReason::wrmsr: return is_l0s_msr(static_cast<std::uint32_t>(vcpu.registers.rcx()));
+    case ExitReason::io_instruction: {
+        const vmx::IoAccess io{vcpu.hardware.read(F::exit_qualification)};
+        return io.port() < devices::com2_base + devices::uart_ports &&
+               io.port() + io.size() > devices::com2_base;
+    }
+    default: return false;
+    }
+}
+
 void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
     ++vcpu.statistics.l2_exits_kept;
     switch (static_cast<ExitReason>(reason)) {
-    case ExitReason::preemption_timer_expired: break; // the link is looked at after every exit
     case ExitReason::rdmsr: emulate_rdmsr(vcpu); break;
     case ExitReason::wrmsr: emulate_wrmsr(vcpu); break;
     case ExitReason::io_instruction: emulate_io(vcpu); break;
     case ExitReason::ept_violation: handle_ept_violation(vcpu); break;
-    case ExitReason::exception_or_nmi:
-    case ExitReason::external_interrupt:
-    default: stop_l1(vcpu, "an exit of L2 that neither L1 nor L0 asked for");
+    default: break; // the timer's: the link is looked at after every exit
     }
-    if (vcpu.runs_l2) load_l2_timer(vcpu, l1_timer_in_use(vcpu));
+    if (!vcpu.runs_l2) return;
+    load_l2_timer(vcpu, l1_timer_in_use(vcpu));
+    // An event that L0 has delivered leaves its own error code and length in vmcs02.
+    if (static_cast<ExitReason>(reason) != ExitReason::preemption_timer_expired) {
+        vcpu.vmcs12.mark_dirty(
+            detail::set_of(F::vm_entry_exception_error_code, F::vm_entry_instruction_length));
+    }
+}
+
+// An NMI that came while L0 ran, where L1 wants L2's NMIs to exit (26.2). The timer was set to 0 for it
+// (nested/run.cpp).
+[[nodiscard]] bool deliver_pending_nmi(Vcpu& vcpu, std::uint32_t reason) {
+    if (static_cast<ExitReason>(reason) != ExitReason::preemption_timer_expired) return false;
+    if ((vcpu.vmcs12.get32(F::pin_based_controls) & vmx::pin::nmi_exiting) == 0) return false;
+    if (!cpu::take_pending_nmi()) return false;
+    deliver_exit_to_l1(vcpu, {true, static_cast<std::uint32_t>(ExitReason::exception_or_nmi), 0,
+                              vmx::interruption::make(vmx::vector::nmi, vmx::EventType::nmi)});
+    return true;
 }
 
 } // namespace
@@ -153,7 +187,9 @@ void handle_l2_exit(Vcpu& vcpu, std::uint32_t reason) {
     if (static_cast<ExitReason>(reason) == ExitReason::ept_misconfiguration) {
         stop_l1(vcpu, "EPT misconfiguration in L0's own tables");
     }
-    if (l1_wants_exit(facts_of(vcpu, reason), vcpu.vmcs12.values(), l1_bitmaps(vcpu))) {
+    if (deliver_pending_nmi(vcpu, reason)) return;
+    if (l1_wants_exit(facts_of(vcpu, reason), vcpu.vmcs12.values(), l1_bitmaps(vcpu)) ||
+        !is_l0s_exit(vcpu, reason)) {
         deliver_exit_to_l1(vcpu, {});
     } else {
         keep_exit(vcpu, reason);

@@ -3,6 +3,7 @@
 // What all vCPUs share: memory, the processor's facts, what L1 is offered, the bitmaps and the link. Made
 // once at start.
 
+#include "hypervisor/cpu/panic.hpp"
 #include "hypervisor/devices/link_port.hpp"
 #include "hypervisor/memory/l0_memory.hpp"
 #include "hypervisor/memory/l1_memory.hpp"
@@ -22,15 +23,17 @@ inline constexpr std::uint32_t vmcs12_revision{0x5354'0001};
 
 // L0's own wishes as a bitmap page, and the few words of it that hold any.
 struct OwnBitmap {
-    static constexpr std::size_t capacity{16};
+    static constexpr std::size_t capacity{32};
     const BitmapWords* page{nullptr};
     std::uint16_t places[capacity]{};
     std::size_t count{0};
 
     void set(const BitmapWords* wishes) {
         page = wishes;
-        for (std::size_t i{0}; i < BitmapWords::count && count < capacity; ++i) {
-            if (wishes->words[i] != 0) places[count++] = static_cast<std::uint16_t>(i);
+        for (std::size_t i{0}; i < BitmapWords::count; ++i) {
+            if (wishes->words[i] == 0) continue;
+            if (count == capacity) cpu::panic("more bitmap words than L0 can compare", i);
+            places[count++] = static_cast<std::uint16_t>(i);
         }
     }
 

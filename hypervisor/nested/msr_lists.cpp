@@ -34,10 +34,45 @@ constexpr std::uint64_t apic_base_address{0x000F'FFFF'FFFF'F000};
     }
 }
 
-// 27.4: FS.base and GS.base, and with x2APIC the APIC's, may not be in a load list.
+// A list may be as long as IA32_VMX_MISC[27:25] recommends; what a longer one does is undefined (Vol. 3D,
+// A.6). Without a bound L1 could keep L0 here for hours.
+[[nodiscard]] std::uint32_t longest_list(const Vcpu& vcpu) {
+    const std::uint64_t misc{vcpu.machine.offered_msrs[vmx::msr::vmx_misc]};
+    return 512 * (static_cast<std::uint32_t>(misc >> vmx::misc::msr_list_size_shift &
+                                             vmx::misc::msr_list_size_mask) +
+                  1);
+}
+
+[[nodiscard]] bool is_canonical(const Vcpu& vcpu, std::uint64_t address) {
+    const std::uint64_t upper{~std::uint64_t{0} << (vcpu.machine.processor.linear_address_bits - 1)};
+    return (address & upper) == 0 || (address & upper) == upper;
+}
+
+// What WRMSR would check (Vol. 3A, 2.2.1; Vol. 4), for an MSR whose value goes to the VMCS; false for its
+// #GP.
+[[nodiscard]] bool load_field(Vcpu& vcpu, F field, std::uint64_t value) {
+    auto& hw{vcpu.hardware};
+    const auto& processor{vcpu.machine.processor};
+    if (field == F::guest_ia32_debugctl && (value & ~processor.debugctl_bits) != 0) return false;
+    const bool is_address{field == F::guest_ia32_sysenter_esp || field == F::guest_ia32_sysenter_eip};
+    if (is_address && !is_canonical(vcpu, value)) return false;
+    if (field == F::guest_ia32_efer) {
+        const std::uint64_t old{hw.read(field)};
+        const bool paging{(hw.read(F::guest_cr0) & cpu::cr0::pg) != 0};
+        if ((value & ~processor.efer_bits) != 0) return false;
+        if (paging && ((value ^ old) & cpu::efer::lme) != 0) return false;
+        // LMA follows from paging, not from WRMSR.
+        value = (value & ~cpu::efer::lma) | (old & cpu::efer::lma);
+    }
+    hw.write(field, value);
+    return true;
+}
+
+// 27.4: FS.base and GS.base, and with x2APIC the APIC's, may not be in a load list; nor may the trigger of
+// microcode updates, whose operand would be a linear address of L0's.
 [[nodiscard]] bool may_load(const MsrEntry& entry) {
     return entry.number != cpu::msr::fs_base && entry.number != cpu::msr::gs_base && entry.number >> 8 != 8 &&
-           entry.reserved == 0 && !is_l0s_msr(entry.number);
+           entry.number != cpu::msr::microcode_update && entry.reserved == 0 && !is_l0s_msr(entry.number);
 }
 
 [[nodiscard]] MsrEntry read_entry(const Vcpu& vcpu, std::uint64_t address, std::uint32_t index) {
@@ -48,13 +83,21 @@ constexpr std::uint64_t apic_base_address{0x000F'FFFF'FFFF'F000};
 
 } // namespace
 
+bool makes_processor_write_memory(std::uint32_t number) {
+    return number == cpu::msr::ds_area || number == cpu::msr::pebs_enable ||
+           number == cpu::msr::hardware_feedback ||
+           (number >= cpu::msr::first_rtit && number <= cpu::msr::last_rtit);
+}
+
 bool is_l0s_msr(std::uint32_t number) {
     return number == cpu::msr::feature_control || number == cpu::msr::apic_base ||
+           makes_processor_write_memory(number) ||
            (number >= vmcs::first_capability_msr && number <= last_vmx_msr);
 }
 
 bool read_l0s_msr(const Vcpu& vcpu, std::uint32_t number, std::uint64_t& value) {
     if (number == cpu::msr::apic_base) return cpu::try_rdmsr(number, value);
+    if (makes_processor_write_memory(number)) return false;
     if (number == cpu::msr::feature_control) {
         value = vcpu.feature_control;
         return true;
@@ -81,13 +124,11 @@ bool write_l0s_msr(Vcpu& vcpu, std::uint32_t number, std::uint64_t value) {
 std::uint32_t load_msr_list(Vcpu& vcpu, std::uint64_t address, std::uint32_t count) {
     for (std::uint32_t i{0}; i < count; ++i) {
         const MsrEntry entry{read_entry(vcpu, address, i)};
-        if (!may_load(entry)) return i + 1;
+        if (i == longest_list(vcpu) || !may_load(entry)) return i + 1;
         F field{};
-        if (vmcs_field_of(entry.number, field)) {
-            vcpu.hardware.write(field, entry.value);
-        } else if (!cpu::try_wrmsr(entry.number, entry.value)) {
-            return i + 1;
-        }
+        const bool loaded{vmcs_field_of(entry.number, field) ? load_field(vcpu, field, entry.value)
+                                                             : cpu::try_wrmsr(entry.number, entry.value)};
+        if (!loaded) return i + 1;
     }
     return 0;
 }
@@ -97,7 +138,7 @@ std::uint32_t store_msr_list(Vcpu& vcpu, std::uint64_t address, std::uint32_t co
         const MsrEntry entry{read_entry(vcpu, address, i)};
         std::uint64_t value{};
         F field{};
-        if (entry.reserved != 0 || entry.number >> 8 == 8) return i + 1;
+        if (i == longest_list(vcpu) || entry.reserved != 0 || entry.number >> 8 == 8) return i + 1;
         if (vmcs_field_of(entry.number, field)) {
             value = vcpu.hardware.read(field);
         } else if (is_l0s_msr(entry.number) ? !read_l0s_msr(vcpu, entry.number, value)

@@ -22,12 +22,22 @@ void write_line(const char* name, std::uint64_t value) {
     cpu::console_write_hex(value);
 }
 
-// An NMI that came while L0 ran goes to whoever runs next, when it can take it.
+// An NMI that came while L0 ran goes to whoever runs next, when it can take it; until then it stays pending,
+// and the next exit, L0's timer's at the latest, tries again.
 void pass_on_nmi(Vcpu& vcpu) {
-    if (!cpu::take_pending_nmi()) return;
+    if (!cpu::is_nmi_pending()) return;
     auto& hw{vcpu.hardware};
+    if (vcpu.runs_l2 && (vcpu.vmcs12.get32(F::pin_based_controls) & vmx::pin::nmi_exiting) != 0) {
+        // L2 exits before its next instruction, and L1 gets that as the NMI's exit (nested/l2_exits.cpp).
+        vcpu.timer_loaded = 0;
+        return hw.write(F::vmx_preemption_timer_value, 0);
+    }
     const auto pending{static_cast<std::uint32_t>(hw.read(F::vm_entry_interruption_information))};
-    if (vmx::interruption::is_valid(pending)) return;
+    const auto state{static_cast<std::uint32_t>(hw.read(F::guest_interruptibility_state))};
+    constexpr std::uint32_t blocking{vmx::interruptibility::blocking_by_nmi |
+                                     vmx::interruptibility::blocking_by_mov_ss |
+                                     vmx::interruptibility::blocking_by_sti};
+    if (vmx::interruption::is_valid(pending) || (state & blocking) != 0 || !cpu::take_pending_nmi()) return;
     hw.write(F::vm_entry_interruption_information,
              vmx::interruption::make(vmx::vector::nmi, vmx::EventType::nmi));
 }
@@ -82,7 +92,7 @@ vmx::Entry handle_exit(Vcpu& vcpu) {
     // Exits of L2 that L0 kept are no part of a round trip.
     if (vcpu.reason != vmcs::no_round_trip && !(ran_l2 && vcpu.runs_l2)) {
         const std::uint64_t end{cpu::rdtsc()};
-        vcpu.statistics.l0_ticks += end - now;
+        if (end > now) vcpu.statistics.l0_ticks += end - now; // L1's MSR lists may set the TSC
         const std::uint64_t whole{end - vcpu.l2_exit_tsc};
         if (vcpu.runs_l2 && whole <= link::longest_timed_round_trip)
             vcpu.statistics.round_trip_ticks += whole;

@@ -31,6 +31,15 @@ struct Statistics {
     std::uint64_t round_trips_by_reason[vmcs::reason_slots]{};
 };
 
+// L1's bitmap pages that the processor has used as they lie (nested/l2_bitmaps.cpp), and whether L2 may write
+// to one.
+struct BitmapsInPlace {
+    static constexpr std::size_t capacity{16};
+    std::uint64_t pages[capacity]{};
+    std::size_t count{0};
+    bool l2_writes{false};
+};
+
 // A VMCS of L0's and whether the processor knows it as launched.
 struct OwnVmcs {
     std::uint64_t region{0};
@@ -52,6 +61,7 @@ struct Vcpu {
     BitmapWords* merged_msr_bitmap{nullptr};
     BitmapWords* merged_io_bitmap_a{nullptr};
     BitmapWords* merged_io_bitmap_b{nullptr};
+    BitmapsInPlace bitmaps_in_place{};
 
     // L1's view of its own processor.
     std::uint64_t feature_control{0};

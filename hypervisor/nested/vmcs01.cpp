@@ -88,6 +88,7 @@ void write_controls01(Vcpu& vcpu) {
     hw.write(F::virtual_processor_identifier, vpid_l1);
     hw.write(F::vmx_preemption_timer_value, vcpu.backstop);
     if (vcpu.machine.physical_fields.test(F::xss_exiting_bitmap)) hw.write(F::xss_exiting_bitmap, 0);
+    if (vcpu.machine.physical_fields.test(F::pconfig_exiting_bitmap)) hw.write(F::pconfig_exiting_bitmap, 0);
 }
 
 // Flat 32-bit protected mode, as L1's boot protocol wants it (l1/load.hpp).

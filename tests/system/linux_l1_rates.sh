@@ -24,13 +24,13 @@ check() {
     recordings=$((recordings + 1))
     "$SHADOWTUNE" report "$database" --recording "$recordings" --format csv >"$WORK/report.csv"
     read -r got_reads got_writes <<<"$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) column[$i] = i; next }
-        { reads += $column["reads_per_trip"]; writes += $column["writes_per_trip"] } END { print reads, writes }' "$WORK/report.csv")"
+        { reads += $column["reads_per_round_trip"]; writes += $column["writes_per_round_trip"] } END { print reads, writes }' "$WORK/report.csv")"
     echo "$workload: $got_reads reads (expected $reads), $got_writes writes (expected $writes) per L2 exit"
     awk -v a="$got_reads" -v b="$reads" -v c="$got_writes" -v d="$writes" \
         'BEGIN { exit !(a >= b * 0.99 && a <= b * 1.01 && c >= d * 0.99 && c <= d * 1.01) }' ||
         die "$workload: not within 1 %"
     fields=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) column[$i] = i; next }
-        $column["reads_per_trip"] > 0.9 { print $column["field"] }' "$WORK/report.csv" | sort | tr '\n' ' ')
+        $column["reads_per_round_trip"] > 0.9 { print $column["field"] }' "$WORK/report.csv" | sort | tr '\n' ' ')
     [ "$fields" = "$(printf '%s\n' "$@" | sort | tr '\n' ' ')" ] || die "$workload reads $fields"
 }
 
