@@ -87,6 +87,7 @@ void LinkRelay::read_machine() {
         machine_.reset();
         return;
     }
+    acknowledge_at_once(machine_.get());
     const auto count = static_cast<std::size_t>(got);
     if (!client_.valid()) return;
     if (for_client_.size() > client_backlog) {

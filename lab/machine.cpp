@@ -149,6 +149,7 @@ void Machine::read_console() {
         com1_.reset();
         return;
     }
+    acknowledge_at_once(com1_.get());
     const std::string_view text{bytes.data(), static_cast<std::size_t>(got)};
     print(text);
     if (input_allowed_) return;

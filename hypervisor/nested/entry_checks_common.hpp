@@ -2,6 +2,7 @@
 
 // What the three files of entry checks share. Not for others: entry_checks.hpp is the interface.
 
+#include "hypervisor/memory/canonical.hpp"
 #include "hypervisor/nested/capabilities.hpp"
 #include "hypervisor/nested/entry_checks.hpp"
 #include "hypervisor/vmx/controls.hpp"
@@ -80,8 +81,7 @@ struct Checked {
         return (value >> processor.physical_address_bits) == 0;
     }
     [[nodiscard]] bool is_canonical(std::uint64_t address) const {
-        const std::uint64_t upper{~std::uint64_t{0} << (processor.linear_address_bits - 1)};
-        return (address & upper) == 0 || (address & upper) == upper;
+        return memory::is_canonical(address, processor.linear_address_bits);
     }
     // NW and CD are never checked: neither VM entry nor VM exit changes them (sections 27.2.2 and 27.3.1.1).
     [[nodiscard]] bool is_cr0(std::uint64_t value, std::uint64_t exempt) const {

@@ -1,5 +1,7 @@
 #include "hypervisor/nested/instruction.hpp"
 
+#include "hypervisor/memory/canonical.hpp"
+
 #include "hypervisor/vmx/exit_information.hpp"
 
 namespace shadowtune::nested {
@@ -49,12 +51,6 @@ namespace rights = vmx::access_rights;
     case AddressSize::bits64: break;
     }
     return ~std::uint64_t{0};
-}
-
-// Bits 63:N-1 are all equal: SDM Vol. 1, section 3.3.7.1 "Canonical Addressing".
-[[nodiscard]] constexpr bool is_canonical(std::uint64_t address, unsigned bits) {
-    const std::uint64_t upper{~std::uint64_t{0} << (bits - 1)};
-    return (address & upper) == 0 || (address & upper) == upper;
 }
 
 // Type rules of protected mode: Vol. 3A, section 6.4. An unusable segment is the null selector of
@@ -137,8 +133,8 @@ Result<std::uint64_t, AddressFault> effective_address(const DecodedOperands& ope
         // Only FS and GS have a base in 64-bit mode; limits and types are not checked (Vol. 3A, 6.3.1).
         const bool has_segment_base{operands.segment == Segment::fs || operands.segment == Segment::gs};
         const std::uint64_t linear{has_segment_base ? offset + segment.base : offset};
-        const bool canonical{is_canonical(linear, context.linear_address_bits) &&
-                             is_canonical(linear + bytes - 1, context.linear_address_bits)};
+        const bool canonical{memory::is_canonical(linear, context.linear_address_bits) &&
+                             memory::is_canonical(linear + bytes - 1, context.linear_address_bits)};
         if (!canonical) return Failure{fault};
         return linear;
     }

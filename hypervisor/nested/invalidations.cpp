@@ -1,5 +1,6 @@
 // INVEPT and INVVPID of L1: SDM Vol. 3C, 31.3 and 29.4.3 (edition 325462-087).
 
+#include "hypervisor/memory/canonical.hpp"
 #include "hypervisor/nested/guest.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/nested/vmx_result.hpp"
@@ -53,11 +54,6 @@ struct Descriptor {
     return type < 4 && is_offered(vcpu, by_type[type]);
 }
 
-[[nodiscard]] bool is_canonical(std::uint64_t address, unsigned bits) {
-    const auto shifted{static_cast<std::int64_t>(address << (64 - bits)) >> (64 - bits)};
-    return static_cast<std::uint64_t>(shifted) == address;
-}
-
 } // namespace
 
 void emulate_invept(Vcpu& vcpu) {
@@ -90,7 +86,7 @@ void emulate_invvpid(Vcpu& vcpu) {
     const bool reserved{descriptor.first >> 16 != 0};
     const bool bad_vpid{type != 2 && vpid == 0};
     const bool bad_address{type == 0 &&
-                           !is_canonical(descriptor.second, vcpu.machine.processor.linear_address_bits)};
+                           !memory::is_canonical(descriptor.second, vcpu.machine.processor.linear_address_bits)};
     if (reserved || bad_vpid || bad_address) {
         return vm_fail(vcpu, InstructionError::invalid_operand_to_invept_invvpid);
     }
@@ -98,7 +94,7 @@ void emulate_invvpid(Vcpu& vcpu) {
     // the one that ran last has translations to lose.
     if (type == 2 || vpid == vcpu.last_vpid12) {
         // L0 runs with 4-level paging, and INVVPID fails on what is not canonical there.
-        if (type == 0 && is_canonical(descriptor.second, 48)) {
+        if (type == 0 && memory::is_canonical(descriptor.second, 48)) {
             vcpu.hardware.invalidate(vmx::InvalidateVpid::address, vpid_l2, descriptor.second);
         } else {
             vcpu.hardware.invalidate(vmx::InvalidateVpid::single_context, vpid_l2);

@@ -2,6 +2,7 @@
 
 #include "hypervisor/cpu/fixups.hpp"
 #include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/memory/canonical.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/vmx/controls.hpp"
 
@@ -43,11 +44,6 @@ constexpr std::uint64_t apic_base_address{0x000F'FFFF'FFFF'F000};
                   1);
 }
 
-[[nodiscard]] bool is_canonical(const Vcpu& vcpu, std::uint64_t address) {
-    const std::uint64_t upper{~std::uint64_t{0} << (vcpu.machine.processor.linear_address_bits - 1)};
-    return (address & upper) == 0 || (address & upper) == upper;
-}
-
 // What WRMSR would check (Vol. 3A, 2.2.1; Vol. 4), for an MSR whose value goes to the VMCS; false for its
 // #GP.
 [[nodiscard]] bool load_field(Vcpu& vcpu, F field, std::uint64_t value) {
@@ -55,7 +51,7 @@ constexpr std::uint64_t apic_base_address{0x000F'FFFF'FFFF'F000};
     const auto& processor{vcpu.machine.processor};
     if (field == F::guest_ia32_debugctl && (value & ~processor.debugctl_bits) != 0) return false;
     const bool is_address{field == F::guest_ia32_sysenter_esp || field == F::guest_ia32_sysenter_eip};
-    if (is_address && !is_canonical(vcpu, value)) return false;
+    if (is_address && !memory::is_canonical(value, processor.linear_address_bits)) return false;
     if (field == F::guest_ia32_efer) {
         const std::uint64_t old{hw.read(field)};
         const bool paging{(hw.read(F::guest_cr0) & cpu::cr0::pg) != 0};

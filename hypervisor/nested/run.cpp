@@ -105,6 +105,11 @@ vmx::Entry handle_entry_failure(Vcpu& vcpu) {
     const std::uint64_t error{vcpu.hardware.read(F::vm_instruction_error)};
     if (!vcpu.runs_l2) cpu::panic("entry of L1 refused; VM-instruction error", error);
     vcpu.runs_l2 = false;
+    // L1 goes on handling the exit that it was handling: that round trip has not ended after all.
+    if (vcpu.reason != vmcs::no_round_trip) {
+        --vcpu.statistics.round_trips;
+        --vcpu.statistics.round_trips_by_reason[vcpu.reason];
+    }
     vcpu.shadow.settle(vcpu.hardware);
     vcpu.hardware.make_current(vcpu.vmcs01.region);
     vcpu.vmcs12.mark_dirty(vcpu.machine.offered_fields - vcpu.vmcs12.in_vmcs02());

@@ -81,7 +81,8 @@ inline constexpr std::uint32_t long_mode{1U << 13};   // L
 inline constexpr std::uint32_t default_big{1U << 14}; // D/B
 inline constexpr std::uint32_t granularity{1U << 15}; // G
 inline constexpr std::uint32_t unusable{1U << 16};
-// Bits 31:17 and 11:8. L0 clears them when L1 writes the field, as VMWRITE may.
+// Bits 31:17 and 11:8. A processor may clear them at VMWRITE, or keep them
+// and refuse the entry.
 inline constexpr std::uint32_t reserved{0xFFFE0F00};
 [[nodiscard]] constexpr unsigned dpl(std::uint32_t rights) {
     return (rights >> 5) & 3U;
