@@ -34,6 +34,14 @@ struct Options {
     return tuner::to_json(profile.value());
 }
 
+// The binary form that the VMM takes as a boot module of the kind `profile`.
+[[nodiscard]] Result<std::string, CliError> profile_image(const std::string& file) {
+    const auto profile{tuner::load_profile(file)};
+    if (!profile) return Failure{CliError{ExitCode::bad_input, profile.error().message}};
+    const link::ProfileImage image{tuner::to_image(profile.value())};
+    return std::string{reinterpret_cast<const char*>(&image), sizeof(image)};
+}
+
 [[nodiscard]] Result<std::string, CliError> recording_text(const RecordingChoice& choice) {
     const auto selected{select(choice)};
     if (!selected) return Failure{selected.error()};
@@ -41,9 +49,20 @@ struct Options {
     return report_as_json(selected.value().reader, selected.value().totals, rows);
 }
 
+[[nodiscard]] Result<std::string, CliError> exported(const Options& options) {
+    const bool is_recording{is_sqlite(options.choice.file)};
+    if (options.format == "json") {
+        return is_recording ? recording_text(options.choice) : profile_text(options.choice.file);
+    }
+    if (is_recording) {
+        return Failure{CliError{ExitCode::bad_input, options.choice.file + ": a recording has no image; give a "
+                                                         "profile made by 'shadowtune tune'"}};
+    }
+    return profile_image(options.choice.file);
+}
+
 [[nodiscard]] int run(const Options& options) {
-    const auto text{is_sqlite(options.choice.file) ? recording_text(options.choice)
-                                                   : profile_text(options.choice.file)};
+    const auto text{exported(options)};
     if (!text) return fail(text.error());
     if (options.output.empty()) {
         fmt::print("{}", text.value());
@@ -63,8 +82,8 @@ void add_export_verb(CLI::App& app, int& exit_code) {
         ->required();
     verb->add_option("--format", options->format,
                      "json: a profile checked and complete; a recording's counts by\n"
-                     "exit reason and field")
-        ->check(CLI::IsMember({"json"}))
+                     "exit reason and field. image: a profile as a boot module for the VMM")
+        ->check(CLI::IsMember({"json", "image"}))
         ->capture_default_str();
     verb->add_option("--recording", options->choice.recording,
                      "Its number in the database (default: the newest)")
@@ -73,7 +92,8 @@ void add_export_verb(CLI::App& app, int& exit_code) {
     verb->add_option("-o,--output", options->output, "The file to write (default: standard output)");
     verb->footer("Examples:\n"
                  "  shadowtune export kvm.json --format json\n"
-                 "  shadowtune export demo.db --recording 1 -o demo.json");
+                 "  shadowtune export demo.db --recording 1 -o demo.json\n"
+                 "  shadowtune export kvm.json --format image -o profile.img");
     verb->callback([options, &exit_code] { exit_code = run(*options); });
 }
 

@@ -13,6 +13,21 @@ constexpr std::uint16_t debug_port{0xE9};
 constexpr std::uint16_t bochs_shutdown_port{0x8900};
 constexpr char bochs_shutdown_word[]{"Shutdown"};
 
+// The VGA text screen: 80 columns, 25 rows, two bytes a cell. L0 writes there from the top, over what was shown.
+void screen_write(char c) {
+    constexpr std::uint64_t vga_text{0xB8000};
+    constexpr unsigned columns{80}, rows{25};
+    constexpr std::uint16_t white_on_black{0x0F00};
+    static unsigned place{0};
+    if (c == '\n') {
+        place += columns - place % columns;
+    } else {
+        auto* const cell{reinterpret_cast<volatile std::uint16_t*>(vga_text) + place++};
+        *cell = static_cast<std::uint16_t>(white_on_black | static_cast<std::uint8_t>(c));
+    }
+    place %= columns * rows;
+}
+
 } // namespace
 
 void set_last_act(LastAct act) {
@@ -20,8 +35,10 @@ void set_last_act(LastAct act) {
 }
 
 void console_write(const char* text) {
-    for (; *text != '\0'; ++text)
+    for (; *text != '\0'; ++text) {
         out8(debug_port, static_cast<std::uint8_t>(*text));
+        screen_write(*text);
+    }
 }
 
 void console_write_hex(std::uint64_t value) {

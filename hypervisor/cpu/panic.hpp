@@ -20,7 +20,7 @@ void set_last_act(LastAct act);
 [[noreturn]] void panic(const char* what, std::uint64_t number = 0);
 [[noreturn]] void panic_exception(const ExceptionFrame& frame);
 
-// Text on port 0xE9, the VGA text screen's first line being L1's.
+// Text on port 0xE9, which emulators show, and on the VGA text screen.
 void console_write(const char* text);
 void console_write_hex(std::uint64_t value);
 [[noreturn]] void end_machine();

@@ -2,9 +2,11 @@
 
 // What each boot module is. The first word of its string in grub.cfg says it:
 //
-//   linux CMDLINE      a bzImage, the L1        multiboot CMDLINE   a multiboot 1 or 2 image, the L1
-//   initrd             Linux's initial RAM disk module ARGS         a module of the multiboot L1; its string
-//   is ARGS profile            a profile for the VMM itself
+//   linux CMDLINE      a bzImage, the L1
+//   initrd             Linux's initial RAM disk
+//   multiboot CMDLINE  a multiboot 1 or 2 image, the L1
+//   module ARGS        a module of the multiboot L1; its string is ARGS
+//   profile            a profile for the VMM itself
 
 #include "hypervisor/boot/boot_error.hpp"
 #include "hypervisor/boot/multiboot2.hpp"
