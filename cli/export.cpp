@@ -55,7 +55,8 @@ struct Options {
         return is_recording ? recording_text(options.choice) : profile_text(options.choice.file);
     }
     if (is_recording) {
-        return Failure{CliError{ExitCode::bad_input, options.choice.file + ": a recording has no image; give a "
+        return Failure{CliError{ExitCode::bad_input, options.choice.file +
+                                                         ": a recording has no image; give a "
                                                          "profile made by 'shadowtune tune'"}};
     }
     return profile_image(options.choice.file);

@@ -23,8 +23,8 @@ public:
     // Opens the file; before the machine starts, so that a bad one costs nothing.
     [[nodiscard]] Result<void, CliError> open(const std::string& path);
 
-    // Begins once the link is there; does not block. The lab serves one client at a time: who connects to the link
-    // meanwhile takes it over from the recorder.
+    // Begins once the link is there; does not block. The lab serves one client at a time: who connects to the
+    // link meanwhile takes it over from the recorder.
     void start(const std::filesystem::path& socket);
 
     // The machine has ended: waits for the last snapshot and says what went wrong, if anything did.

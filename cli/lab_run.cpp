@@ -1,10 +1,10 @@
 #include "cli/lab_run.hpp"
 
 #include "cli/lab_recorder.hpp"
-#include "tuner/profile_file.hpp"
 #include "lab/failure.hpp"
 #include "lab/options.hpp"
 #include "lab/run.hpp"
+#include "tuner/profile_file.hpp"
 
 #include <filesystem>
 #include <fmt/format.h>
@@ -77,15 +77,17 @@ struct RawOptions {
     raw.run.timeout = std::chrono::seconds{raw.timeout_seconds};
     if (!raw.run.bare && raw.run.vmm.empty()) raw.run.vmm = vmm_beside_this_program();
     const lab::ExitCode code{lab::run(raw.run)};
-    if (const auto recorded{recorder.finish()}; !recorded) fmt::print(stderr, "lab: {}\n", recorded.error().message);
+    if (const auto recorded{recorder.finish()}; !recorded)
+        fmt::print(stderr, "lab: {}\n", recorded.error().message);
     return lab::to_int(code);
 }
 
 [[nodiscard]] std::string footer() {
     using enum lab::ExitCode;
     std::string text = "Exit codes:\n";
-    for (const auto code : {powered_off, usage, not_ready, bad_image, internal, bad_input, timeout, l1_stopped,
-                            vmm_cannot_start, emulator_panic, machine_reset, interrupted, terminated}) {
+    for (const auto code :
+         {powered_off, usage, not_ready, bad_image, internal, bad_input, timeout, l1_stopped,
+          vmm_cannot_start, emulator_panic, machine_reset, interrupted, terminated}) {
         text += fmt::format("  {:3}  {}\n", lab::to_int(code), lab::describe(code));
     }
     return text + "Examples:\n"
@@ -121,7 +123,8 @@ void add_lab_verbs(CLI::App& app, int& exit_code) {
     run->add_flag("--bare", raw->run.bare, "Boot the same L1 without the VMM, for comparison");
     run->add_option("--vmm", raw->run.vmm, "The VMM's image (shadowtune-vmm.elf beside this program)");
     run->add_option("--vmm-args", raw->run.vmm_arguments, "The VMM's command line");
-    run->add_option("--profile", raw->profile, "A profile (JSON) that is in force from L1's first instruction");
+    run->add_option("--profile", raw->profile,
+                    "A profile (JSON) that is in force from L1's first instruction");
     run->add_option("--record", raw->record, "Record into this database while the machine runs");
     run->add_option("--link", raw->run.link, "Unix socket to serve the VMM's link on");
     run->add_option("--link-faults", raw->faults,

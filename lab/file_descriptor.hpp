@@ -59,8 +59,9 @@ private:
 // The next waiting connection, non-blocking; invalid where there is none.
 [[nodiscard]] FileDescriptor accept_connection(int listener);
 
-// Bochs sends a serial line byte by byte and waits for the acknowledgement of the first before it sends the rest; delayed
-// acknowledgements would cost each message 40 ms. To be called after each read, for the setting does not last.
+// Bochs sends a serial line byte by byte and waits for the acknowledgement of the first before it sends the
+// rest; delayed acknowledgements would cost each message 40 ms. To be called after each read, for the setting
+// does not last.
 void acknowledge_at_once(int tcp_socket);
 
 } // namespace shadowtune::lab

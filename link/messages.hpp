@@ -1,16 +1,18 @@
 #pragma once
 
-// The messages between the VMM and the host tools. A payload is one record of this file, as it lies in memory: packed
-// and little-endian, with the variable part, where there is one, behind the fixed part. link/frame.hpp carries them.
+// The messages between the VMM and the host tools. A payload is one record of this file, as it lies in
+// memory: packed and little-endian, with the variable part, where there is one, behind the fixed part.
+// link/frame.hpp carries them.
 //
-// The host asks, the VMM answers; the VMM speaks unasked only to greet (hello) and to log. Every command carries an id
-// and may be sent again: the VMM repeats the answer without doing the work twice. Counters are cumulative from power-on,
-// so a snapshot that is lost costs freshness and nothing else.
+// The host asks, the VMM answers; the VMM speaks unasked only to greet (hello) and to log. Every command
+// carries an id and may be sent again: the VMM repeats the answer without doing the work twice. Counters are
+// cumulative from power-on, so a snapshot that is lost costs freshness and nothing else.
 //
-// Ids are the host's choice, never 0, and never the same for two different commands of one connection. hello_request,
-// status_request and snapshot_request are answered once for each vCPU where the answer names one. Where a snapshot stays
-// incomplete the host asks again under a new id: answers to one id may have frozen different counters, and their parts
-// must not be mixed. Where the VMM is busy the host sends the command again under a new id as well.
+// Ids are the host's choice, never 0, and never the same for two different commands of one connection.
+// hello_request, status_request and snapshot_request are answered once for each vCPU where the answer names
+// one. Where a snapshot stays incomplete the host asks again under a new id: answers to one id may have
+// frozen different counters, and their parts must not be mixed. Where the VMM is busy the host sends the
+// command again under a new id as well.
 
 #include "vmcs/exit_reason.hpp"
 #include "vmcs/machine.hpp"
@@ -31,12 +33,12 @@ enum class MessageType : std::uint8_t {
     set_mode = 0x04,         // SetMode
     status_request = 0x05,   // Command
     // VMM to host
-    hello = 0x81,            // Hello
-    snapshot_head = 0x82,    // SnapshotHead
-    snapshot_part = 0x83,    // SnapshotPart + CounterRecord[count]
-    acknowledge = 0x84,      // Acknowledge
-    status = 0x85,           // Status
-    log = 0x86,              // Log + text
+    hello = 0x81,         // Hello
+    snapshot_head = 0x82, // SnapshotHead
+    snapshot_part = 0x83, // SnapshotPart + CounterRecord[count]
+    acknowledge = 0x84,   // Acknowledge
+    status = 0x85,        // Status
+    log = 0x86,           // Log + text
 };
 
 // How the bitmaps are made.
@@ -48,25 +50,26 @@ enum class Mode : std::uint8_t {
 // Why a command was refused; the old bitmaps stay in force.
 enum class CommandStatus : std::uint8_t {
     done = 0,
-    malformed = 1,         // wrong size or version of the record
-    other_catalogue = 2,   // the sender's catalogue_version is not the VMM's
-    profile_rejected = 3,  // detail: vmcs::ProfileRule, field: the FieldIndex
-    no_profile = 4,        // mode tuned without a loaded profile
+    malformed = 1,        // wrong size or version of the record
+    other_catalogue = 2,  // the sender's catalogue_version is not the VMM's
+    profile_rejected = 3, // detail: vmcs::ProfileRule, field: the FieldIndex
+    no_profile = 4,       // mode tuned without a loaded profile
     unknown_command = 5,
-    busy = 6,              // an earlier reload is still on its way; send again
+    busy = 6, // an earlier reload is still on its way; send again
 };
 
 struct [[gnu::packed]] Command {
     std::uint32_t id;
 };
 
-// The sets of a profile in their binary form; also the contents of a `profile` boot module, with magic in front.
+// The sets of a profile in their binary form; also the contents of a `profile` boot module, with magic in
+// front.
 struct [[gnu::packed]] ProfileImage {
     std::uint32_t magic;             // profile_magic
     std::uint32_t catalogue_version; // vmcs::catalogue_version
     std::uint64_t read[vmcs::FieldSet::words];
     std::uint64_t write[vmcs::FieldSet::words];
-    char name[32];                   // for people, zero-padded, UTF-8
+    char name[32]; // for people, zero-padded, UTF-8
 };
 inline constexpr std::uint32_t profile_magic{0x31505453}; // "STP1"
 
@@ -85,50 +88,51 @@ struct [[gnu::packed]] Hello {
     std::uint16_t protocol_version;
     std::uint16_t vcpus;
     std::uint32_t catalogue_version;
-    std::uint64_t boot_id;            // TSC at L0's start mixed with its image's CRC: another boot, another number
+    std::uint64_t boot_id; // TSC at L0's start mixed with its image's CRC: another boot, another number
     char vmm_version[16];
-    char cpu_brand[48];               // CPUID 80000002H to 80000004H
-    std::uint32_t cpu_signature;      // CPUID 01H EAX
-    std::uint32_t tsc_khz;            // 0 where the processor does not tell
-    std::uint64_t memory_bytes;       // RAM given to L1
+    char cpu_brand[48];                                      // CPUID 80000002H to 80000004H
+    std::uint32_t cpu_signature;                             // CPUID 01H EAX
+    std::uint32_t tsc_khz;                                   // 0 where the processor does not tell
+    std::uint64_t memory_bytes;                              // RAM given to L1
     std::uint64_t hardware_msrs[vmcs::capability_msr_count]; // IA32_VMX_* of the processor
     std::uint64_t offered_msrs[vmcs::capability_msr_count];  // IA32_VMX_* as L1 reads them
     std::uint64_t offered_fields[vmcs::FieldSet::words];     // fields that L1 can access
     std::uint64_t physical_fields[vmcs::FieldSet::words];    // fields that the processor has
-    std::uint8_t l1_kind;             // L1Kind
-    char l1_name[95];                 // boot loader name, kernel version or command line, zero-padded
+    std::uint8_t l1_kind;                                    // L1Kind
+    char l1_name[95]; // boot loader name, kernel version or command line, zero-padded
 };
 
 enum class L1Kind : std::uint8_t { unknown = 0, linux_bzimage = 1, multiboot1 = 2, multiboot2 = 3 };
 
-// A round trip that takes longer has L1 idle, waiting for its own user, between an L2 exit and the next L2 entry. It
-// counts as a round trip, but its ticks say nothing about L0 or L1 and are left out of round_trip_ticks.
+// A round trip that takes longer has L1 idle, waiting for its own user, between an L2 exit and the next L2
+// entry. It counts as a round trip, but its ticks say nothing about L0 or L1 and are left out of
+// round_trip_ticks.
 inline constexpr std::uint64_t longest_timed_round_trip{1'000'000};
 
 // Everything counted but the accesses by field. Ticks are TSC ticks; in the lab one tick is one instruction.
 struct [[gnu::packed]] SnapshotHead {
-    std::uint32_t id;            // of the request
+    std::uint32_t id; // of the request
     std::uint16_t vcpu;
-    std::uint16_t parts;         // SnapshotPart messages that follow
-    std::uint64_t tsc;           // when the counters were frozen
-    std::uint8_t mode;           // Mode in force
+    std::uint16_t parts; // SnapshotPart messages that follow
+    std::uint64_t tsc;   // when the counters were frozen
+    std::uint8_t mode;   // Mode in force
     std::uint8_t reserved[3];
-    std::uint32_t generation;    // of the bitmaps in force
-    std::uint64_t round_trips;   // L2 exits delivered to L1 and answered by VMLAUNCH or VMRESUME
-    std::uint64_t round_trip_ticks; // from L2 exit to the next L2 entry, L0's and L1's work together; but those
-                                    // above longest_timed_round_trip
-    std::uint64_t l0_ticks;      // of these, spent in L0
-    std::uint64_t vm_exits;      // all exits to L0
-    std::uint64_t l2_exits_kept; // exits of L2 that L0 handled without L1
+    std::uint32_t generation;       // of the bitmaps in force
+    std::uint64_t round_trips;      // L2 exits delivered to L1 and answered by VMLAUNCH or VMRESUME
+    std::uint64_t round_trip_ticks; // from L2 exit to the next L2 entry, L0's and L1's work together; but
+                                    // those above longest_timed_round_trip
+    std::uint64_t l0_ticks;               // of these, spent in L0
+    std::uint64_t vm_exits;               // all exits to L0
+    std::uint64_t l2_exits_kept;          // exits of L2 that L0 handled without L1
     std::uint64_t unknown_field_accesses; // VMREAD or VMWRITE of a field that L1 is not offered
-    std::uint64_t sync_reads;    // VMREADs of the shadow VMCS (W to vmcs12)
-    std::uint64_t sync_writes;   // VMWRITEs to the shadow VMCS (vmcs12 to R)
-    std::uint64_t vmread_executed;  // by L0, for any purpose
+    std::uint64_t sync_reads;             // VMREADs of the shadow VMCS (W to vmcs12)
+    std::uint64_t sync_writes;            // VMWRITEs to the shadow VMCS (vmcs12 to R)
+    std::uint64_t vmread_executed;        // by L0, for any purpose
     std::uint64_t vmwrite_executed;
     std::uint64_t vmptrld_executed;
     std::uint64_t vmclear_executed;
-    std::uint64_t reloads;       // bitmaps swapped since power-on
-    std::uint64_t last_reload_ticks; // L0's work at the safe point of the last reload
+    std::uint64_t reloads;                                   // bitmaps swapped since power-on
+    std::uint64_t last_reload_ticks;                         // L0's work at the safe point of the last reload
     std::uint64_t round_trips_by_reason[vmcs::reason_slots]; // by basic exit reason of the L2 exit
 };
 
@@ -142,9 +146,9 @@ struct [[gnu::packed]] CounterRecord {
 enum class Access : std::uint8_t { read = 0, write = 1 };
 
 struct [[gnu::packed]] SnapshotPart {
-    std::uint32_t id;   // of the request
+    std::uint32_t id; // of the request
     std::uint16_t vcpu;
-    std::uint16_t part; // 0 to parts - 1
+    std::uint16_t part;  // 0 to parts - 1
     std::uint16_t count; // records that follow
 };
 
@@ -156,7 +160,7 @@ struct [[gnu::packed]] Acknowledge {
     std::uint8_t status;  // CommandStatus
     std::uint8_t detail;  // vmcs::ProfileRule where status is profile_rejected
     std::uint8_t reserved;
-    std::uint16_t field;  // vmcs::FieldIndex where status is profile_rejected
+    std::uint16_t field; // vmcs::FieldIndex where status is profile_rejected
     std::uint16_t reserved2;
     std::uint32_t generation; // that the command made or will make; see Status for who runs it
 };
@@ -165,8 +169,8 @@ struct [[gnu::packed]] Status {
     std::uint32_t id;
     std::uint16_t vcpu;
     std::uint8_t mode;
-    std::uint8_t l1_state;          // L1State
-    std::uint32_t generation;       // in force on this vCPU
+    std::uint8_t l1_state;           // L1State
+    std::uint32_t generation;        // in force on this vCPU
     std::uint32_t newest_generation; // accepted; equal to generation once every safe point was passed
     std::uint64_t tsc;
     std::uint64_t round_trips;

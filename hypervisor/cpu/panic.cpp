@@ -13,7 +13,8 @@ constexpr std::uint16_t debug_port{0xE9};
 constexpr std::uint16_t bochs_shutdown_port{0x8900};
 constexpr char bochs_shutdown_word[]{"Shutdown"};
 
-// The VGA text screen: 80 columns, 25 rows, two bytes a cell. L0 writes there from the top, over what was shown.
+// The VGA text screen: 80 columns, 25 rows, two bytes a cell. L0 writes there from the top, over what was
+// shown.
 void screen_write(char c) {
     constexpr std::uint64_t vga_text{0xB8000};
     constexpr unsigned columns{80}, rows{25};

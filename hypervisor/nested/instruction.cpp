@@ -1,7 +1,6 @@
 #include "hypervisor/nested/instruction.hpp"
 
 #include "hypervisor/memory/canonical.hpp"
-
 #include "hypervisor/vmx/exit_information.hpp"
 
 namespace shadowtune::nested {

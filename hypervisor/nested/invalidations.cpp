@@ -85,8 +85,8 @@ void emulate_invvpid(Vcpu& vcpu) {
     const auto vpid{static_cast<std::uint16_t>(descriptor.first)};
     const bool reserved{descriptor.first >> 16 != 0};
     const bool bad_vpid{type != 2 && vpid == 0};
-    const bool bad_address{type == 0 &&
-                           !memory::is_canonical(descriptor.second, vcpu.machine.processor.linear_address_bits)};
+    const bool bad_address{
+        type == 0 && !memory::is_canonical(descriptor.second, vcpu.machine.processor.linear_address_bits)};
     if (reserved || bad_vpid || bad_address) {
         return vm_fail(vcpu, InstructionError::invalid_operand_to_invept_invvpid);
     }

@@ -23,8 +23,8 @@ struct SessionOptions {
     // No byte for so long: the command or its answer is taken for lost and is sent again, each time after
     // twice as long as before, up to four times this. A VMM reads its UART only when it has an exit.
     std::chrono::milliseconds silence{1'000};
-    // Bytes flow but none of the answer: a slow line may be busy with what was asked before. A snapshot is some
-    // KB from a real L1, 390 KB where every counter there is was touched; a byte takes 0.09 ms and more.
+    // Bytes flow but none of the answer: a slow line may be busy with what was asked before. A snapshot is
+    // some KB from a real L1, 390 KB where every counter there is was touched; a byte takes 0.09 ms and more.
     std::chrono::milliseconds patience{10'000};
     // Set from a signal handler or another thread: the call ends within 0.1 s with `stopped`.
     const std::atomic<bool>* stop{nullptr};

@@ -103,7 +103,8 @@ void l2_changes_dr7_and_efer() {
     l2_done();
 }
 
-// State that an exit saves and the next entry loads is L2's own, though L1 never looks at it (28.3.1, 27.3.2.1).
+// State that an exit saves and the next entry loads is L2's own, though L1 never looks at it
+// (28.3.1, 27.3.2.1).
 void state_lives_on() {
     const Controls basic{basic_controls()};
     const Controls controls{basic.pin, basic.cpu | cpu_msr_bitmaps, basic.cpu2, basic.exit | exit_save_debug,
@@ -188,8 +189,8 @@ void unrestricted_guest() {
     l2.conclude();
 }
 
-// L2 goes to protected mode by itself; an exception with an error code may then be injected (27.2.1.3). Its IDT is empty, so
-// that the injected event ends in a triple fault.
+// L2 goes to protected mode by itself; an exception with an error code may then be injected (27.2.1.3). Its
+// IDT is empty, so that the injected event ends in a triple fault.
 void error_code_after_mode_switch() {
     constexpr std::string_view test{"features.error-code-after-mode-switch"};
     const Controls basic{basic_controls()};
