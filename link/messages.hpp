@@ -121,9 +121,9 @@ struct [[gnu::packed]] SnapshotHead {
     std::uint64_t round_trips;      // L2 exits delivered to L1 and answered by VMLAUNCH or VMRESUME
     std::uint64_t round_trip_ticks; // from L2 exit to the next L2 entry, L0's and L1's work together; but
                                     // those above longest_timed_round_trip
-    std::uint64_t l0_ticks;               // of these, spent in L0
-    std::uint64_t vm_exits;               // all exits to L0
-    std::uint64_t l2_exits_kept;          // exits of L2 that L0 handled without L1
+    std::uint64_t l0_ticks;         // of these, spent in L0
+    std::uint64_t vm_exits;         // all exits to L0
+    std::uint64_t l2_exits_kept;    // exits of L2 that L0 handled without L1
     std::uint64_t unknown_field_accesses; // VMREAD or VMWRITE of a field that L1 is not offered
     std::uint64_t sync_reads;             // VMREADs of the shadow VMCS (W to vmcs12)
     std::uint64_t sync_writes;            // VMWRITEs to the shadow VMCS (vmcs12 to R)
