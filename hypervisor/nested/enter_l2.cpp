@@ -112,21 +112,6 @@ void write_controls(Vcpu& vcpu) {
     }
 }
 
-} // namespace
-
-void set_l2_ept(Vcpu& vcpu) {
-    // Without EPT of its own L1 translates by shadow paging; L2's "physical" addresses are then L1's.
-    const Vmcs12& vmcs12{vcpu.vmcs12};
-    const bool has_ept{(secondary_controls_in_force(vmcs12.values()) & vmx::secondary::enable_ept) != 0};
-    const std::uint64_t eptp02{has_ept ? vcpu.ept02->pointer_for(vcpu.hardware, vmcs12.get(F::ept_pointer))
-                                       : vcpu.machine.eptp01};
-    if (eptp02 == vcpu.eptp02) return;
-    vcpu.eptp02 = eptp02;
-    vcpu.hardware.write(F::ept_pointer, eptp02);
-}
-
-namespace {
-
 // IA32_EFER after an entry that does not load it: SDM Vol. 3C, 27.3.2.1.
 [[nodiscard]] std::uint64_t efer_not_loaded(std::uint32_t entry12, std::uint64_t l2_cr0,
                                             std::uint64_t l1_efer) {
@@ -295,13 +280,6 @@ void enter(Vcpu& vcpu, bool launch) {
 }
 
 } // namespace
-
-void load_l2_timer(Vcpu& vcpu, bool l1_uses_it) {
-    const std::uint32_t value{l1_uses_it && vcpu.timer_left < vcpu.backstop ? vcpu.timer_left
-                                                                            : vcpu.backstop};
-    vcpu.timer_loaded = value;
-    vcpu.hardware.write(F::vmx_preemption_timer_value, value);
-}
 
 void emulate_vmlaunch(Vcpu& vcpu) {
     enter(vcpu, true);

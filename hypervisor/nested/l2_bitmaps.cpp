@@ -100,4 +100,22 @@ L1Bitmaps l1_bitmaps(const Vcpu& vcpu) {
     return bitmaps;
 }
 
+void set_l2_ept(Vcpu& vcpu) {
+    // Without EPT of its own L1 translates by shadow paging; L2's "physical" addresses are then L1's.
+    const Vmcs12& vmcs12{vcpu.vmcs12};
+    const bool has_ept{(secondary_controls_in_force(vmcs12.values()) & vmx::secondary::enable_ept) != 0};
+    const std::uint64_t eptp02{has_ept ? vcpu.ept02->pointer_for(vcpu.hardware, vmcs12.get(F::ept_pointer))
+                                       : vcpu.machine.eptp01};
+    if (eptp02 == vcpu.eptp02) return;
+    vcpu.eptp02 = eptp02;
+    vcpu.hardware.write(F::ept_pointer, eptp02);
+}
+
+void load_l2_timer(Vcpu& vcpu, bool l1_uses_it) {
+    const std::uint32_t value{l1_uses_it && vcpu.timer_left < vcpu.backstop ? vcpu.timer_left
+                                                                            : vcpu.backstop};
+    vcpu.timer_loaded = value;
+    vcpu.hardware.write(F::vmx_preemption_timer_value, value);
+}
+
 } // namespace shadowtune::nested
