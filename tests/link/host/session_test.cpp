@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <netdb.h>
 #include <numeric>
 #include <pty.h>
 
@@ -106,8 +107,13 @@ TEST_F(SessionTest, TalksOverAUnixSocket) {
 
 TEST_F(SessionTest, TalksOverLoopbackTcp) {
     FakeVmm vmm{{}};
-    // The name may stand for an IPv6 address first, where nobody listens.
-    const auto session{open("tcp:localhost:" + std::to_string(vmm.listen_tcp()))};
+    // The name may stand for an IPv6 address first, where nobody listens; a machine without /etc/hosts has no
+    // such name.
+    addrinfo* list{nullptr};
+    const std::string host{::getaddrinfo("localhost", nullptr, nullptr, &list) == 0 ? "localhost"
+                                                                                    : "127.0.0.1"};
+    if (list != nullptr) ::freeaddrinfo(list);
+    const auto session{open("tcp:" + host + ":" + std::to_string(vmm.listen_tcp()))};
     talk(*session, vmm);
 }
 
