@@ -7,18 +7,21 @@
 
 namespace shadowtune::cpu {
 
+// Behind an instruction labelled 1: a fault there clears the operand `ok` and goes on behind it.
+#define SHADOWTUNE_CLEAR_OK_ON_FAULT                                                                         \
+    "2:\n"                                                                                                   \
+    ".pushsection .text.fixup, \"ax\"\n"                                                                     \
+    "3: movb $0, %[ok]\n"                                                                                    \
+    "   jmp 2b\n"                                                                                            \
+    ".popsection\n"                                                                                          \
+    ".pushsection .fixups, \"a\"\n"                                                                          \
+    ".quad 1b, 3b\n"                                                                                         \
+    ".popsection\n"
+
 [[nodiscard]] inline bool try_rdmsr(std::uint32_t number, std::uint64_t& value) {
     std::uint32_t low{}, high{};
     bool ok{true};
-    asm volatile("1: rdmsr\n"
-                 "2:\n"
-                 ".pushsection .text.fixup, \"ax\"\n"
-                 "3: movb $0, %[ok]\n"
-                 "   jmp 2b\n"
-                 ".popsection\n"
-                 ".pushsection .fixups, \"a\"\n"
-                 ".quad 1b, 3b\n"
-                 ".popsection\n"
+    asm volatile("1: rdmsr\n" SHADOWTUNE_CLEAR_OK_ON_FAULT
                  : "=a"(low), "=d"(high), [ok] "+m"(ok)
                  : "c"(number));
     value = (static_cast<std::uint64_t>(high) << 32) | low;
@@ -27,15 +30,7 @@ namespace shadowtune::cpu {
 
 [[nodiscard]] inline bool try_wrmsr(std::uint32_t number, std::uint64_t value) {
     bool ok{true};
-    asm volatile("1: wrmsr\n"
-                 "2:\n"
-                 ".pushsection .text.fixup, \"ax\"\n"
-                 "3: movb $0, %[ok]\n"
-                 "   jmp 2b\n"
-                 ".popsection\n"
-                 ".pushsection .fixups, \"a\"\n"
-                 ".quad 1b, 3b\n"
-                 ".popsection\n"
+    asm volatile("1: wrmsr\n" SHADOWTUNE_CLEAR_OK_ON_FAULT
                  : [ok] "+m"(ok)
                  : "c"(number), "a"(static_cast<std::uint32_t>(value)),
                    "d"(static_cast<std::uint32_t>(value >> 32))
@@ -45,19 +40,13 @@ namespace shadowtune::cpu {
 
 [[nodiscard]] inline bool try_xsetbv(std::uint32_t number, std::uint64_t value) {
     bool ok{true};
-    asm volatile("1: xsetbv\n"
-                 "2:\n"
-                 ".pushsection .text.fixup, \"ax\"\n"
-                 "3: movb $0, %[ok]\n"
-                 "   jmp 2b\n"
-                 ".popsection\n"
-                 ".pushsection .fixups, \"a\"\n"
-                 ".quad 1b, 3b\n"
-                 ".popsection\n"
+    asm volatile("1: xsetbv\n" SHADOWTUNE_CLEAR_OK_ON_FAULT
                  : [ok] "+m"(ok)
                  : "c"(number), "a"(static_cast<std::uint32_t>(value)),
                    "d"(static_cast<std::uint32_t>(value >> 32)));
     return ok;
 }
+
+#undef SHADOWTUNE_CLEAR_OK_ON_FAULT
 
 } // namespace shadowtune::cpu
