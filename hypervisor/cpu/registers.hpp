@@ -24,9 +24,9 @@ inline constexpr std::uint64_t sce{1U << 0}, lme{1U << 8}, lma{1U << 10}, nxe{1U
 namespace msr {
 inline constexpr std::uint32_t tsc{0x10}, apic_base{0x1B}, feature_control{0x3A}, microcode_update{0x79},
     sysenter_cs{0x174}, sysenter_esp{0x175}, sysenter_eip{0x176}, debugctl{0x1D9}, mtrr_def_type{0x2FF},
-    pat{0x277}, pebs_enable{0x3F1}, first_rtit{0x560}, last_rtit{0x58F}, ds_area{0x600}, xss{0xDA0},
-    hardware_feedback{0x17D0}, efer{0xC0000080}, fs_base{0xC0000100}, gs_base{0xC0000101},
-    kernel_gs_base{0xC0000102};
+    pat{0x277}, perf_global_ctrl{0x38F}, pebs_enable{0x3F1}, first_rtit{0x560}, last_rtit{0x58F},
+    ds_area{0x600}, xss{0xDA0}, hardware_feedback{0x17D0}, efer{0xC0000080}, fs_base{0xC0000100},
+    gs_base{0xC0000101}, kernel_gs_base{0xC0000102};
 }
 
 struct CpuidResult {

@@ -39,10 +39,12 @@ constexpr std::uint32_t secondary_needing_ept{secondary::unrestricted_guest};
 constexpr std::uint32_t emulated_exit{exit::default1 | exit::save_debug_controls |
                                       exit::host_address_space_size | exit::acknowledge_interrupt_on_exit |
                                       exit::save_pat | exit::load_pat | exit::save_efer | exit::load_efer |
-                                      exit::save_preemption_timer_value};
+                                      exit::save_preemption_timer_value | exit::load_perf_global_ctrl |
+                                      exit::save_perf_global_ctrl};
 
 constexpr std::uint32_t emulated_entry{entry::default1 | entry::load_debug_controls |
-                                       entry::ia32e_mode_guest | entry::load_pat | entry::load_efer};
+                                       entry::ia32e_mode_guest | entry::load_pat | entry::load_efer |
+                                       entry::load_perf_global_ctrl};
 
 constexpr std::uint64_t emulated_ept{
     vmx::ept_vpid_cap::execute_only | vmx::ept_vpid_cap::page_walk_4 | vmx::ept_vpid_cap::memory_type_uc |

@@ -95,13 +95,16 @@ void write_controls(Vcpu& vcpu) {
     std::uint32_t exit{vmx::exit::host_address_space_size | vmx::exit::save_debug_controls |
                        vmx::exit::save_efer | vmx::exit::load_efer};
     constexpr std::uint32_t taken_over{vmx::exit::acknowledge_interrupt_on_exit | vmx::exit::save_pat |
-                                       vmx::exit::load_pat};
+                                       vmx::exit::save_perf_global_ctrl};
     exit |= exit12 & taken_over;
+    // A VM-exit MSR-store area must still find L2's values (28.4 comes before 28.5): L0 loads L1's behind it.
+    if (vmcs12.get32(F::vm_exit_msr_store_count) == 0) exit |= exit12 & loaded_by_exit;
     if ((pin12 & vmx::pin::activate_preemption_timer) != 0) exit |= vmx::exit::save_preemption_timer_value;
     hw.write(F::primary_vm_exit_controls, vmx::adjust(exit, exit_capability(msrs)));
 
     const std::uint32_t entry{vmx::entry::load_debug_controls | vmx::entry::load_efer |
-                              (entry12 & (vmx::entry::ia32e_mode_guest | vmx::entry::load_pat))};
+                              (entry12 & (vmx::entry::ia32e_mode_guest | vmx::entry::load_pat |
+                                          vmx::entry::load_perf_global_ctrl))};
     hw.write(F::vm_entry_controls, vmx::adjust(entry, entry_capability(msrs)));
 
     if ((primary12 & vmx::primary::use_tpr_shadow) != 0) {

@@ -3,7 +3,8 @@
 // The checks of VM entry on a vmcs12, no stricter and no laxer than the processor's: SDM Vol. 3C,
 // sections 27.2 "Checks on VMX Controls and Host-State Area" and 27.3 "Checking and Loading Guest State"
 // (edition 325462-087). Features that capabilities.hpp never offers are refused by their control bit, so
-// their own fields need no check.
+// their own fields need no check. IA32_PERF_GLOBAL_CTRL, whose reserved bits differ from one processor to the
+// next, reaches vmcs02 as it is for guest and host, and the processor itself checks it there.
 
 #include "hypervisor/nested/vmcs12_values.hpp"
 #include "vmcs/machine.hpp"

@@ -4,6 +4,7 @@
 // what (Vol. 3C, 28.3 "Saving Guest State") and what an entry loads (27.3.2).
 
 #include "hypervisor/nested/vmcs12_values.hpp"
+#include "hypervisor/vmx/controls.hpp"
 #include "vmcs/catalogue.hpp"
 #include "vmcs/field_set.hpp"
 
@@ -42,17 +43,22 @@ inline constexpr vmcs::FieldSet direct_fields{
                    F::cr4_read_shadow, F::tpr_threshold, F::tsc_offset, F::eoi_exit_bitmap_0,
                    F::eoi_exit_bitmap_1, F::eoi_exit_bitmap_2, F::eoi_exit_bitmap_3, F::ple_gap,
                    F::ple_window, F::xss_exiting_bitmap, F::vm_entry_interruption_information,
-                   F::vm_entry_exception_error_code, F::vm_entry_instruction_length, F::host_ia32_pat)};
+                   F::vm_entry_exception_error_code, F::vm_entry_instruction_length, F::host_ia32_pat,
+                   F::host_ia32_perf_global_ctrl)};
 
 // Control words that vmcs02 has in combination with L0's own, and the addresses that go with them.
 inline constexpr vmcs::FieldSet combined_fields{detail::set_of(
     F::pin_based_controls, F::primary_processor_based_controls, F::secondary_processor_based_controls,
     F::primary_vm_exit_controls, F::vm_entry_controls, F::virtual_apic_address, F::apic_access_address,
-    F::virtual_processor_identifier, F::ept_pointer, F::io_bitmap_a, F::io_bitmap_b, F::msr_bitmap)};
+    F::virtual_processor_identifier, F::ept_pointer, F::io_bitmap_a, F::io_bitmap_b, F::msr_bitmap,
+    F::vm_exit_msr_store_count)};
 
 // What check_controls looks at, and what check_host_state looks at.
 inline constexpr vmcs::FieldSet control_fields{detail::of_type(vmcs::Type::control)};
 inline constexpr vmcs::FieldSet host_fields{detail::of_type(vmcs::Type::host_state)};
+
+// MSRs of L1's host state that vmcs02's exits load with L1's own values: L0 does not mind them.
+inline constexpr std::uint32_t loaded_by_exit{vmx::exit::load_pat | vmx::exit::load_perf_global_ctrl};
 
 // Saved by every VM exit; the conditional ones are added by the exit controls.
 inline constexpr vmcs::FieldSet always_saved_fields{
@@ -60,9 +66,9 @@ inline constexpr vmcs::FieldSet always_saved_fields{
     detail::set_of(F::guest_ia32_pat, F::guest_ia32_perf_global_ctrl, F::guest_smbase)};
 
 // Guest state in vmcs02 that a VM-entry MSR-load area may change.
-inline constexpr vmcs::FieldSet msr_list_fields{
-    detail::set_of(F::guest_ia32_efer, F::guest_ia32_debugctl, F::guest_ia32_sysenter_cs,
-                   F::guest_ia32_sysenter_esp, F::guest_ia32_sysenter_eip)};
+inline constexpr vmcs::FieldSet msr_list_fields{detail::set_of(
+    F::guest_ia32_efer, F::guest_ia32_debugctl, F::guest_ia32_sysenter_cs, F::guest_ia32_sysenter_esp,
+    F::guest_ia32_sysenter_eip, F::guest_ia32_pat, F::guest_ia32_perf_global_ctrl)};
 
 // The exit's description; VM-instruction error is no part of it.
 inline constexpr vmcs::FieldSet exit_information_fields{detail::of_type(vmcs::Type::read_only_data) -

@@ -1,6 +1,7 @@
 // A VM exit of L2 as L1 sees it: what the processor saved stays in vmcs02 until L1 asks, L1's host state is
 // loaded into vmcs01. SDM Vol. 3C, chapter 28, sections 28.2 to 28.6 (edition 325462-087).
 
+#include "hypervisor/cpu/fixups.hpp"
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/guest.hpp"
@@ -22,6 +23,7 @@ namespace {
     }
     if ((exit12 & vmx::exit::save_pat) != 0) saved.set(F::guest_ia32_pat);
     if ((exit12 & vmx::exit::save_efer) != 0) saved.set(F::guest_ia32_efer);
+    if ((exit12 & vmx::exit::save_perf_global_ctrl) != 0) saved.set(F::guest_ia32_perf_global_ctrl);
     return saved;
 }
 
@@ -133,6 +135,17 @@ void load_host_control_registers(Vcpu& vcpu, bool host_is_64bit, std::uint64_t k
     }
 }
 
+// 28.5.1, where vmcs02's exit has not loaded them: L0 found the failure itself, or had to store L2's values
+// first.
+void load_host_msrs(Vcpu& vcpu) {
+    const Vmcs12& host{vcpu.vmcs12};
+    const std::uint32_t exit12{host.get32(F::primary_vm_exit_controls)};
+    if ((exit12 & vmx::exit::load_pat) != 0) (void)cpu::try_wrmsr(cpu::msr::pat, host.get(F::host_ia32_pat));
+    if ((exit12 & vmx::exit::load_perf_global_ctrl) != 0) {
+        (void)cpu::try_wrmsr(cpu::msr::perf_global_ctrl, host.get(F::host_ia32_perf_global_ctrl));
+    }
+}
+
 void load_host_state(Vcpu& vcpu, std::uint64_t kept_efer, bool nmi_blocked) {
     auto& hw{vcpu.hardware};
     const Vmcs12& host{vcpu.vmcs12};
@@ -185,8 +198,6 @@ void deliver_exit_to_l1(Vcpu& vcpu, const ExitOverride& exit) {
     if (entry_failed) {
         vmcs12.leave(F::exit_reason, reason);
         vmcs12.leave(F::exit_qualification, exit.set ? exit.qualification : hw.read(F::exit_qualification));
-        // The MSR-load area may have written over them in vmcs02.
-        vmcs12.mark_dirty(msr_list_fields - vmcs12.in_vmcs02());
     } else {
         vmcs12.launched = true;
         save_l2_state(vcpu);
@@ -194,14 +205,19 @@ void deliver_exit_to_l1(Vcpu& vcpu, const ExitOverride& exit) {
         if (exit.set) vmcs12.leave(F::exit_qualification, exit.qualification);
         if (exit.interruption != 0) vmcs12.leave(F::vm_exit_interruption_information, exit.interruption);
     }
+    // The MSR-load area may have written over them in vmcs02, and not every exit saves them.
+    if (vmcs12.get32(F::vm_entry_msr_load_count) != 0) {
+        vmcs12.mark_dirty(msr_list_fields - vmcs12.in_vmcs02());
+    }
     // A guest state that was refused was not loaded: NMI blocking and IA32_EFER are still L1's (27.8).
     const bool state_refused{(reason & vmx::basic_exit_reason_mask) ==
                              static_cast<std::uint32_t>(vmcs::ExitReason::entry_failure_guest_state)};
     bool nmi_blocked{!entry_failed && blocks_nmi(vcpu, reason, exit.interruption)};
     const bool needs_efer{(vmcs12.get32(F::primary_vm_exit_controls) & vmx::exit::load_efer) == 0};
     std::uint64_t efer{needs_efer && !state_refused ? hw.read(F::guest_ia32_efer) : 0};
-    if (const std::uint32_t count{vmcs12.get32(F::vm_exit_msr_store_count)}; count != 0 && !entry_failed) {
-        if (store_msr_list(vcpu, vmcs12.get(F::vm_exit_msr_store_address), count) != 0) {
+    const std::uint32_t store_count{vmcs12.get32(F::vm_exit_msr_store_count)};
+    if (store_count != 0 && !entry_failed) {
+        if (store_msr_list(vcpu, vmcs12.get(F::vm_exit_msr_store_address), store_count) != 0) {
             stop_l1(vcpu, "VMX abort 1: an MSR of the VM-exit MSR-store area cannot be saved");
         }
     }
@@ -213,6 +229,7 @@ void deliver_exit_to_l1(Vcpu& vcpu, const ExitOverride& exit) {
         if (state_refused) efer = hw.read(F::guest_ia32_efer);
     }
     load_host_state(vcpu, efer, nmi_blocked);
+    if (store_count != 0 || (entry_failed && exit.set)) load_host_msrs(vcpu);
     vcpu.runs_l2 = false;
     vcpu.reason = static_cast<std::uint8_t>(reason & vmx::basic_exit_reason_mask);
     vcpu.l2_exit_tsc = vcpu.exit_tsc;

@@ -64,6 +64,21 @@ constexpr std::uint64_t apic_base_address{0x000F'FFFF'FFFF'F000};
     return true;
 }
 
+// MSRs that the entry itself may load from the guest state first (27.3.2.1): the list, which comes after it,
+// wins (27.4). The processor's own WRMSR says whether the value is one.
+[[nodiscard]] bool load_msr(Vcpu& vcpu, std::uint32_t number, std::uint64_t value) {
+    if (!cpu::try_wrmsr(number, value)) return false;
+    if (!vcpu.runs_l2) return true;
+    const std::uint32_t entry12{vcpu.vmcs12.get32(F::vm_entry_controls)};
+    if (number == cpu::msr::pat && (entry12 & vmx::entry::load_pat) != 0) {
+        vcpu.hardware.write(F::guest_ia32_pat, value);
+    }
+    if (number == cpu::msr::perf_global_ctrl && (entry12 & vmx::entry::load_perf_global_ctrl) != 0) {
+        vcpu.hardware.write(F::guest_ia32_perf_global_ctrl, value);
+    }
+    return true;
+}
+
 // 27.4: FS.base and GS.base, and with x2APIC the APIC's, may not be in a load list; nor may the trigger of
 // microcode updates, whose operand would be a linear address of L0's.
 [[nodiscard]] bool may_load(const MsrEntry& entry) {
@@ -123,7 +138,7 @@ std::uint32_t load_msr_list(Vcpu& vcpu, std::uint64_t address, std::uint32_t cou
         if (i == longest_list(vcpu) || !may_load(entry)) return i + 1;
         F field{};
         const bool loaded{vmcs_field_of(entry.number, field) ? load_field(vcpu, field, entry.value)
-                                                             : cpu::try_wrmsr(entry.number, entry.value)};
+                                                             : load_msr(vcpu, entry.number, entry.value)};
         if (!loaded) return i + 1;
     }
     return 0;

@@ -75,6 +75,7 @@ inline constexpr std::uint32_t msr_sysenter_cs{0x174};
 inline constexpr std::uint32_t msr_sysenter_esp{0x175};
 inline constexpr std::uint32_t msr_sysenter_eip{0x176};
 inline constexpr std::uint32_t msr_pat{0x277};
+inline constexpr std::uint32_t msr_perf_global_ctrl{0x38F};
 inline constexpr std::uint32_t msr_efer{0xC0000080};
 inline constexpr std::uint32_t msr_star{0xC0000081};
 inline constexpr std::uint32_t msr_fs_base{0xC0000100};

@@ -43,6 +43,7 @@ inline constexpr std::uint32_t cpu2_wbinvd{1U << 6};
 inline constexpr std::uint32_t cpu2_unrestricted{1U << 7};
 inline constexpr std::uint32_t exit_save_debug{1U << 2};
 inline constexpr std::uint32_t exit_host_64{1U << 9};
+inline constexpr std::uint32_t exit_load_perf_global_ctrl{1U << 12};
 inline constexpr std::uint32_t exit_acknowledge{1U << 15};
 inline constexpr std::uint32_t exit_save_pat{1U << 18};
 inline constexpr std::uint32_t exit_load_pat{1U << 19};
@@ -51,6 +52,7 @@ inline constexpr std::uint32_t exit_load_efer{1U << 21};
 inline constexpr std::uint32_t exit_save_preemption_timer{1U << 22};
 inline constexpr std::uint32_t entry_load_debug{1U << 2};
 inline constexpr std::uint32_t entry_guest_64{1U << 9};
+inline constexpr std::uint32_t entry_load_perf_global_ctrl{1U << 13};
 inline constexpr std::uint32_t entry_load_pat{1U << 14};
 inline constexpr std::uint32_t entry_load_efer{1U << 15};
 

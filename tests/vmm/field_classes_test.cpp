@@ -45,10 +45,10 @@ TEST(FieldClasses, EachGuestStateFieldIsDirectOrConditional) {
 TEST(FieldClasses, EachOfferedControlReachesVmcs02OrIsL0sOwnWork) {
     // MSR lists are walked by L0; the two bitmaps and the executive pointer belong to features L0 handles or
     // hides.
-    const vmcs::FieldSet by_l0{detail::set_of(
-        F::vm_exit_msr_store_address, F::vm_exit_msr_load_address, F::vm_entry_msr_load_address,
-        F::vm_exit_msr_store_count, F::vm_exit_msr_load_count, F::vm_entry_msr_load_count,
-        F::executive_vmcs_pointer, F::vmread_bitmap, F::vmwrite_bitmap)};
+    const vmcs::FieldSet by_l0{detail::set_of(F::vm_exit_msr_store_address, F::vm_exit_msr_load_address,
+                                              F::vm_entry_msr_load_address, F::vm_exit_msr_load_count,
+                                              F::vm_entry_msr_load_count, F::executive_vmcs_pointer,
+                                              F::vmread_bitmap, F::vmwrite_bitmap)};
     const vmcs::FieldSet controls{most_offered() & of_type(vmcs::Type::control)};
     EXPECT_EQ(names(controls - direct_fields - combined_fields - by_l0), "");
     EXPECT_EQ(names(by_l0 & (direct_fields | combined_fields)), "");
@@ -81,10 +81,10 @@ TEST(FieldClasses, TheExitsDescriptionIsReadOnlyDataWithoutTheInstructionError) 
     EXPECT_EQ(exit_information_fields, expected);
 }
 
-// L0 runs with its own host state; of L1's only the PAT is left to the processor.
-TEST(FieldClasses, OfTheHostStateOnlyThePatReachesVmcs02) {
+// L0 runs with its own host state; of L1's only what does not disturb L0 is left to the processor.
+TEST(FieldClasses, OfTheHostStateOnlyPatAndPerfGlobalCtrlReachVmcs02) {
     const vmcs::FieldSet host{of_type(vmcs::Type::host_state)};
-    EXPECT_EQ(names(host & (direct_fields | combined_fields)), " host_ia32_pat");
+    EXPECT_EQ(names(host & (direct_fields | combined_fields)), " host_ia32_pat host_ia32_perf_global_ctrl");
 }
 
 } // namespace
