@@ -57,6 +57,21 @@ Result<Selection, CliError> select(const RecordingChoice& choice) {
     return selection;
 }
 
+Result<void, CliError> check_complete(const Selection& selection, const std::string& file) {
+    const auto bad{[&](std::string_view words) {
+        return Failure{CliError{ExitCode::bad_input, fmt::format("{}, recording {}: {}", file,
+                                                                 selection.reader.info().id, words)}};
+    }};
+    if (!selection.totals.all_trap) {
+        return bad("part of it was made in mode tuned, where shadowed accesses are not counted; "
+                   "record with --mode trap, or choose --snapshots from the part in mode trap");
+    }
+    if (selection.totals.counters.round_trips == 0) {
+        return bad("no round trip in it; record while L1 runs a guest");
+    }
+    return {};
+}
+
 RecordingChoice parse_recording(const std::string& text) {
     const std::size_t colon{text.rfind(':')};
     RecordingChoice choice{text, 0, {}};

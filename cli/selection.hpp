@@ -27,6 +27,10 @@ struct Selection {
 // Errors: usage for a malformed range, bad_input for the rest.
 [[nodiscard]] Result<Selection, CliError> select(const RecordingChoice& choice);
 
+// What the counts must be before anything may be concluded from them: made in mode trap, with round trips.
+// Errors: bad_input.
+[[nodiscard]] Result<void, CliError> check_complete(const Selection& selection, const std::string& file);
+
 // "FILE" or "FILE:NUMBER". A file whose name has that form itself wins.
 [[nodiscard]] RecordingChoice parse_recording(const std::string& text);
 

@@ -84,22 +84,6 @@ struct Options {
     return profile;
 }
 
-// What the counts must be before anything may be concluded from them.
-[[nodiscard]] Result<void, CliError> check_recording(const Selection& selection, const std::string& file) {
-    const auto bad{[&](std::string_view words) {
-        return Failure{CliError{ExitCode::bad_input, fmt::format("{}, recording {}: {}", file,
-                                                                 selection.reader.info().id, words)}};
-    }};
-    if (!selection.totals.all_trap) {
-        return bad("part of it was made in mode tuned, where shadowed accesses are not counted; "
-                   "record with --mode trap, or choose --snapshots from the part in mode trap");
-    }
-    if (selection.totals.counters.round_trips == 0) {
-        return bad("no round trip in it; record while L1 runs a guest");
-    }
-    return {};
-}
-
 [[nodiscard]] int run(Options options) {
     if (options.name.empty()) {
         options.name =
@@ -113,7 +97,7 @@ struct Options {
     const auto selected{select(options.choice)};
     if (!selected) return fail(selected.error());
     const Selection& selection{selected.value()};
-    if (const auto good{check_recording(selection, options.choice.file)}; !good) return fail(good.error());
+    if (const auto good{check_complete(selection, options.choice.file)}; !good) return fail(good.error());
 
     const vmcs::FieldSet offered{selection.reader.machine().profile_target().offered};
     std::size_t budget{tuner::no_budget};

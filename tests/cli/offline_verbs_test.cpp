@@ -68,6 +68,25 @@ TEST_F(Offline, ReportTables) {
     expect_golden(run_program({"report", m_db, "--list"}), "report-list.txt");
 }
 
+TEST_F(Offline, SimulateComparesLists) {
+    expect_golden(run_program({"simulate", m_db, "--recording", "1"}), "simulate.txt");
+    tune();
+    const Outcome json{run_program({"simulate", m_db, "--recording", "1", "--list", "kvm", "--list", "none",
+                                    "--profile", m_profile, "--format", "json"})};
+    const Json report(Json::parse(json.out));
+    std::vector<std::string> names{};
+    for (const auto& row : report["per_round_trip"])
+        names.push_back(row["set"]);
+    EXPECT_EQ(names, (std::vector<std::string>{"none", "kvm", "sample", "optimum"}));
+    // The profile is what tune made with the same costs.
+    EXPECT_EQ(report["per_round_trip"][2]["cost"], report["per_round_trip"][3]["cost"]);
+    EXPECT_LT(report["per_round_trip"][3]["cost"], report["per_round_trip"][1]["cost"]);
+    const Outcome csv{run_program({"simulate", m_db, "--recording", "1", "--format", "csv"})};
+    EXPECT_EQ(std::count(csv.out.begin(), csv.out.end(), '\n'), 8);
+    expect_error(run_program({"simulate", m_db}), 3, "mode tuned");
+    EXPECT_EQ(run_program({"simulate", m_db, "--list", "hyper-v"}).code, 2);
+}
+
 TEST_F(Offline, ReportForPrograms) {
     const Outcome csv{run_program({"report", m_db, "--recording", "1", "--format", "csv"})};
     EXPECT_EQ(csv.code, 0);

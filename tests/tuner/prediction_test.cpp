@@ -36,6 +36,28 @@ TEST(StaticLists, FullLeavesReadOnlyDataUnwritten) {
     EXPECT_EQ(full.write.count(), vmcs::field_count - 17);
 }
 
+// What their sources say, by number and by the fields that decide.
+TEST(StaticLists, OtherHypervisors) {
+    const auto xen{tuner::xen_static_list(everything())};
+    EXPECT_EQ(xen.read.count(), vmcs::field_count);
+    EXPECT_EQ(xen.write.count(), vmcs::field_count - 3);
+    EXPECT_FALSE(xen.write.test(Field::msr_bitmap));
+    const auto acrn{tuner::acrn_static_list(everything())};
+    EXPECT_EQ(acrn.read.count(), 113U);
+    EXPECT_EQ(acrn.write, acrn.read);
+    EXPECT_TRUE(acrn.read.test(Field::guest_rip));
+    EXPECT_FALSE(acrn.read.test(Field::host_rsp));
+    EXPECT_FALSE(acrn.read.test(Field::ept_pointer));
+    EXPECT_EQ(tuner::virtualbox_static_list(everything()).synced(), 2 * vmcs::field_count);
+    vmcs::FieldSet offered{};
+    offered.set(Field::guest_rip);
+    for (const auto& list : tuner::static_lists()) {
+        EXPECT_LE(list.sets(offered).synced(), 2U) << list.name; // less what the processor lacks
+        EXPECT_EQ(tuner::find_static_list(list.name), &list);
+    }
+    EXPECT_EQ(tuner::find_static_list("hyper-v"), nullptr);
+}
+
 class Prediction : public ::testing::Test {
 protected:
     void SetUp() override {

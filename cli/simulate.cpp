@@ -1,0 +1,160 @@
+// `shadowtune simulate`: what any set of shadowed fields would have done to a recorded workload.
+
+#include "cli/selection.hpp"
+#include "cli/table.hpp"
+#include "cli/verbs.hpp"
+#include "tuner/optimizer.hpp"
+#include "tuner/profile_file.hpp"
+#include "tuner/static_lists.hpp"
+
+#include <fmt/core.h>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+namespace shadowtune::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+    RecordingChoice choice;
+    std::vector<std::string> lists;
+    std::vector<std::string> profiles;
+    std::string costs{"published"};
+    std::string format{"table"};
+};
+
+struct Row {
+    std::string name;  // for programs
+    std::string title; // for people
+    vmcs::ShadowSets sets;
+    tuner::Effect effect;
+};
+
+[[nodiscard]] Result<std::vector<Row>, CliError> rows_of(const Options& options, const Selection& selection,
+                                                         const tuner::CostTable& costs) {
+    const vmcs::ProfileTarget target{selection.reader.machine().profile_target()};
+    const tuner::Workload workload{tuner::workload_of(selection.totals)};
+    std::vector<Row> rows{};
+    const auto add{[&](std::string name, std::string title, const vmcs::ShadowSets& sets) {
+        rows.push_back({std::move(name), std::move(title), sets, tuner::predict(sets, workload, costs)});
+    }};
+    for (const tuner::StaticList& list : tuner::static_lists()) {
+        const bool named{std::ranges::find(options.lists, list.name) != options.lists.end()};
+        if (!options.lists.empty() && !named) continue;
+        add(std::string{list.name}, std::string{list.title}, list.sets(target.offered));
+    }
+    for (const std::string& file : options.profiles) {
+        const auto profile{tuner::load_profile(file)};
+        if (!profile) return Failure{CliError{ExitCode::bad_input, profile.error().message}};
+        // A field that this L1 is not offered cannot be shadowed, and costs nothing.
+        const vmcs::ShadowSets& sets{profile.value().sets};
+        add(profile.value().name, "profile " + profile.value().name,
+            {sets.read & target.offered, sets.write & target.offered});
+    }
+    add("optimum", "the optimum", tuner::optimize(workload, costs, target));
+    return rows;
+}
+
+[[nodiscard]] std::string as_table(const std::vector<Row>& rows, const tuner::CostTable& costs,
+                                   std::uint64_t round_trips) {
+    Table table{{{"per round trip", Table::Align::left},
+                 {"fields R"},
+                 {"W"},
+                 {"trapped reads"},
+                 {"trapped writes"},
+                 {"copies"},
+                 {std::string{costs.unit}}}};
+    for (const Row& row : rows) {
+        table.add({row.title, std::to_string(row.sets.read.count()), std::to_string(row.sets.write.count()),
+                   fmt::format("{:.4f}", row.effect.trapped_reads),
+                   fmt::format("{:.4f}", row.effect.trapped_writes), fmt::format("{:.0f}", row.effect.synced),
+                   fmt::format("{:.0f}", row.effect.cost)});
+    }
+    return fmt::format("Computed from {} round trips with {} costs.\n\n{}", grouped(round_trips), costs.name,
+                       table.text());
+}
+
+[[nodiscard]] std::string as_csv(const std::vector<Row>& rows) {
+    std::string text{"set,fields_read,fields_written,trapped_reads,trapped_writes,trapped_outside,copies,cost\n"};
+    for (const Row& row : rows) {
+        text += fmt::format("{},{},{},{:.6f},{:.6f},{:.6f},{:.0f},{:.6f}\n", csv_cell(row.name),
+                            row.sets.read.count(), row.sets.write.count(), row.effect.trapped_reads,
+                            row.effect.trapped_writes, row.effect.trapped_outside, row.effect.synced,
+                            row.effect.cost);
+    }
+    return text;
+}
+
+[[nodiscard]] std::string as_json(const std::vector<Row>& rows, const tuner::CostTable& costs,
+                                  std::uint64_t round_trips) {
+    Json sets(Json::array()); // braces would make a list in a list
+    for (const Row& row : rows) {
+        sets.push_back({{"set", row.name},
+                        {"fields_read", row.sets.read.count()},
+                        {"fields_written", row.sets.write.count()},
+                        {"trapped_reads", row.effect.trapped_reads},
+                        {"trapped_writes", row.effect.trapped_writes},
+                        {"trapped_outside", row.effect.trapped_outside},
+                        {"copies", row.effect.synced},
+                        {"cost", row.effect.cost}});
+    }
+    const Json json{{"round_trips", round_trips},
+                    {"costs", costs.name},
+                    {"unit", costs.unit},
+                    {"per_round_trip", std::move(sets)}};
+    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+[[nodiscard]] int run(const Options& options) {
+    const auto selected{select(options.choice)};
+    if (!selected) return fail(selected.error());
+    const Selection& selection{selected.value()};
+    if (const auto good{check_complete(selection, options.choice.file)}; !good) return fail(good.error());
+    const tuner::CostTable& costs{*tuner::find_costs(options.costs)};
+    const auto rows{rows_of(options, selection, costs)};
+    if (!rows) return fail(rows.error());
+    const std::uint64_t round_trips{selection.totals.counters.round_trips};
+    if (options.format == "json") {
+        fmt::print("{}", as_json(rows.value(), costs, round_trips));
+    } else if (options.format == "csv") {
+        fmt::print("{}", as_csv(rows.value()));
+    } else {
+        fmt::print("{}", as_table(rows.value(), costs, round_trips));
+    }
+    return finish_output();
+}
+
+} // namespace
+
+void add_simulate_verb(CLI::App& app, int& exit_code) {
+    auto* verb{app.add_subcommand("simulate", "Compute what sets of shadowed fields do to a recorded workload")};
+    const auto options{std::make_shared<Options>()};
+    std::vector<std::string> lists{};
+    for (const auto& list : tuner::static_lists())
+        lists.emplace_back(list.name);
+    std::vector<std::string> costs{};
+    for (const auto& table : tuner::cost_tables())
+        costs.emplace_back(table.name);
+    verb->add_option("database", options->choice.file, "File made by 'shadowtune record' in mode trap")
+        ->required();
+    verb->add_option("--recording", options->choice.recording, "Its number in the file (default: the newest)")
+        ->check(CLI::PositiveNumber);
+    verb->add_option("--snapshots", options->choice.snapshots, "FROM:TO, as in report");
+    verb->add_option("--list", options->lists, "One of today's fixed lists; may be repeated (default: all)")
+        ->check(CLI::IsMember(lists));
+    verb->add_option("--profile", options->profiles, "A profile made by 'shadowtune tune'; may be repeated");
+    verb->add_option("--costs", options->costs, "published or instructions; see docs/cost-model.md")
+        ->check(CLI::IsMember(costs))
+        ->capture_default_str();
+    verb->add_option("--format", options->format, "table, csv or json")
+        ->check(CLI::IsMember({"table", "csv", "json"}))
+        ->capture_default_str();
+    verb->footer("Examples:\n"
+                 "  shadowtune simulate demo.db --recording 1\n"
+                 "  shadowtune simulate demo.db --recording 1 --list kvm --list xen --profile kvm.json");
+    verb->callback([options, &exit_code] { exit_code = run(*options); });
+}
+
+} // namespace shadowtune::cli
