@@ -77,7 +77,8 @@ struct Row {
 }
 
 [[nodiscard]] std::string as_csv(const std::vector<Row>& rows) {
-    std::string text{"set,fields_read,fields_written,trapped_reads,trapped_writes,trapped_outside,copies,cost\n"};
+    std::string text{
+        "set,fields_read,fields_written,trapped_reads,trapped_writes,trapped_outside,copies,cost\n"};
     for (const Row& row : rows) {
         text += fmt::format("{},{},{},{:.6f},{:.6f},{:.6f},{:.0f},{:.6f}\n", csv_cell(row.name),
                             row.sets.read.count(), row.sets.write.count(), row.effect.trapped_reads,
@@ -129,7 +130,8 @@ struct Row {
 } // namespace
 
 void add_simulate_verb(CLI::App& app, int& exit_code) {
-    auto* verb{app.add_subcommand("simulate", "Compute what sets of shadowed fields do to a recorded workload")};
+    auto* verb{
+        app.add_subcommand("simulate", "Compute what sets of shadowed fields do to a recorded workload")};
     const auto options{std::make_shared<Options>()};
     std::vector<std::string> lists{};
     for (const auto& list : tuner::static_lists())
