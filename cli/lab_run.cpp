@@ -1,6 +1,7 @@
 #include "cli/lab_run.hpp"
 
 #include "cli/lab_recorder.hpp"
+#include "cli/lab_zoo.hpp"
 #include "lab/failure.hpp"
 #include "lab/options.hpp"
 #include "lab/run.hpp"
@@ -18,6 +19,8 @@ namespace {
 
 // What the options are before they have been looked at.
 struct RawOptions {
+    std::string member; // of the zoo
+    std::filesystem::path zoo{default_zoo_directory()};
     lab::RunOptions run;
     std::string l1;
     std::vector<std::string> modules;
@@ -87,14 +90,67 @@ struct RawOptions {
     std::string text = "Exit codes:\n";
     for (const auto code :
          {powered_off, usage, not_ready, bad_image, internal, bad_input, timeout, l1_stopped,
-          vmm_cannot_start, emulator_panic, machine_reset, interrupted, terminated}) {
+          vmm_cannot_start, emulator_panic, machine_reset, not_printed, interrupted, terminated}) {
         text += fmt::format("  {:3}  {}\n", lab::to_int(code), lab::describe(code));
     }
     return text + "Examples:\n"
                   "  shadowtune lab run --l1 linux:vmlinuz --initrd initramfs.cpio --cmdline 'console=ttyS0 "
                   "quiet' --timeout 120\n"
                   "  shadowtune lab run --bare --l1 multiboot:vmx.elf --cmdline vmread_vmwrite --module "
-                  "config,NR_CPUS=1\n";
+                  "config,NR_CPUS=1\n"
+                  "  shadowtune lab run linux-5.10 --record zoo.db\n";
+}
+
+void add_options(CLI::App& app, RawOptions& raw) {
+    // The last one counts, so that a user's option replaces a zoo member's.
+    app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    const auto add_list{[&app](const char* name, std::vector<std::string>& values, const char* help) {
+        app.add_option(name, values, help)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    }};
+    app.add_option("--zoo", raw.zoo, "Where the zoo's files lie")->capture_default_str();
+    app.add_option("--l1", raw.l1, "L1's image: linux:BZIMAGE or multiboot:ELF");
+    app.add_option("--initrd", raw.run.initrd, "Linux's initial file system");
+    app.add_option("--cmdline", raw.run.cmdline, "L1's command line");
+    add_list("--module", raw.modules,
+             "A boot module of a multiboot L1: FILE or FILE,ARGUMENTS; may be repeated");
+    app.add_option("--memory", raw.run.memory_mib, "The machine's memory in MiB")->capture_default_str();
+    app.add_option("--cpus", raw.run.cpus, "Logical processors")->capture_default_str();
+    app.add_option("--cpu-model", raw.run.cpu_model, "Bochs's name of the processor")->capture_default_str();
+    app.add_option("--ips", raw.run.ips, "Emulated instructions per emulated second")->capture_default_str();
+    app.add_flag("--bare", raw.run.bare, "Boot the same L1 without the VMM, for comparison");
+    app.add_option("--vmm", raw.run.vmm, "The VMM's image (shadowtune-vmm.elf beside this program)");
+    app.add_option("--vmm-args", raw.run.vmm_arguments, "The VMM's command line");
+    app.add_option("--profile", raw.profile, "A profile (JSON) that is in force from L1's first instruction");
+    app.add_option("--record", raw.record, "Record into this database while the machine runs");
+    app.add_option("--link", raw.run.link, "Unix socket to serve the VMM's link on");
+    app.add_option("--link-faults", raw.faults,
+                   "SEED,1/N: corrupt, drop or double one link frame in N, for tests");
+    app.add_option("--input-after", raw.run.input_after,
+                   "Hold the input back until L1 has printed this text");
+    add_list("--type", raw.run.type,
+             "A line to type to L1's console instead of standard input; may be repeated");
+    add_list("--expect", raw.run.expect,
+             "A text that L1 has to print, or the run ends with 25; may be repeated");
+    app.add_option("--timeout", raw.timeout_seconds, "End the machine after this many seconds; 0: never")
+        ->capture_default_str();
+    app.add_flag("--quiet", raw.run.quiet, "No progress lines on standard error");
+}
+
+// A member's options, and then those that the user gave.
+[[nodiscard]] int run_member(const CLI::App& given, const RawOptions& user) {
+    RawOptions raw{};
+    CLI::App app{};
+    add_options(app, raw);
+    try {
+        parse_words_then_given(zoo_words(user.member, user.zoo), given, app);
+    } catch (const lab::Failure& failure) {
+        fmt::print(stderr, "lab: {}\n", failure.what());
+        return lab::to_int(failure.code());
+    } catch (const CLI::ParseError& error) {
+        fmt::print(stderr, "lab: lab/zoo/members: {}: {}\n", user.member, error.what());
+        return lab::to_int(lab::ExitCode::internal);
+    }
+    return run_lab(std::move(raw));
 }
 
 } // namespace
@@ -107,34 +163,11 @@ void add_lab_verbs(CLI::App& app, int& exit_code) {
     run->footer(footer());
 
     const auto raw = std::make_shared<RawOptions>();
-    run->add_option("--l1", raw->l1, "L1's image: linux:BZIMAGE or multiboot:ELF")->required();
-    run->add_option("--initrd", raw->run.initrd, "Linux's initial file system");
-    run->add_option("--cmdline", raw->run.cmdline, "L1's command line");
-    run->add_option("--module", raw->modules,
-                    "A boot module of a multiboot L1: FILE or FILE,ARGUMENTS; may be repeated")
-        ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    run->add_option("--memory", raw->run.memory_mib, "The machine's memory in MiB")->capture_default_str();
-    run->add_option("--cpus", raw->run.cpus, "Logical processors")->capture_default_str();
-    run->add_option("--cpu-model", raw->run.cpu_model, "Bochs's name of the processor")
-        ->capture_default_str();
-    run->add_option("--ips", raw->run.ips, "Emulated instructions per emulated second")
-        ->capture_default_str();
-    run->add_flag("--bare", raw->run.bare, "Boot the same L1 without the VMM, for comparison");
-    run->add_option("--vmm", raw->run.vmm, "The VMM's image (shadowtune-vmm.elf beside this program)");
-    run->add_option("--vmm-args", raw->run.vmm_arguments, "The VMM's command line");
-    run->add_option("--profile", raw->profile,
-                    "A profile (JSON) that is in force from L1's first instruction");
-    run->add_option("--record", raw->record, "Record into this database while the machine runs");
-    run->add_option("--link", raw->run.link, "Unix socket to serve the VMM's link on");
-    run->add_option("--link-faults", raw->faults,
-                    "SEED,1/N: corrupt, drop or double one link frame in N, for tests");
-    run->add_option("--input-after", raw->run.input_after,
-                    "Hold standard input back until L1 has printed this text");
-    run->add_option("--timeout", raw->timeout_seconds, "End the machine after this many seconds; 0: never")
-        ->capture_default_str();
-    run->add_flag("--quiet", raw->run.quiet, "No progress lines on standard error");
-    run->callback([raw, &exit_code] { exit_code = run_lab(*raw); });
+    run->add_option("NAME", raw->member, "A member of the zoo ('shadowtune lab list'), instead of --l1");
+    add_options(*run, *raw);
+    run->callback(
+        [run, raw, &exit_code] { exit_code = raw->member.empty() ? run_lab(*raw) : run_member(*run, *raw); });
+    add_lab_list_verb(*verb, exit_code);
 }
 
 } // namespace shadowtune::cli

@@ -19,6 +19,7 @@ enum class ExitCode : int {
     vmm_cannot_start = 22, // L0 refused the machine: "shadowtune: cannot start: ..." was seen
     emulator_panic = 23,   // Bochs ended by itself: panic, triple fault, or killed from outside
     machine_reset = 24,    // the guest reset the machine, which would boot it anew for ever
+    not_printed = 25,      // the guest powered the machine off, but had not printed what --expect says
     interrupted = 130,     // SIGINT (Ctrl-C)
     terminated = 143,      // SIGTERM
 };
@@ -41,6 +42,7 @@ enum class ExitCode : int {
     case ExitCode::vmm_cannot_start: return "the VMM cannot start on this processor";
     case ExitCode::emulator_panic: return "the emulator ended by itself";
     case ExitCode::machine_reset: return "the guest reset the machine";
+    case ExitCode::not_printed: return "the guest powered the machine off without a text of --expect";
     case ExitCode::interrupted: return "interrupted";
     case ExitCode::terminated: return "terminated";
     }

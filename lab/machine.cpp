@@ -34,8 +34,12 @@ constexpr auto log_interval = 1000ms;
 } // namespace
 
 Machine::Machine(const RunOptions& options, const WorkDir& work)
-    : options_{options}, work_{work}, com1_listener_{listen_on_loopback()}, debug_port_{open_pty()},
-      filter_{options.cpus}, input_open_{options.input_fd >= 0}, input_allowed_{options.input_after.empty()} {
+    : options_{options}, work_{work}, com1_listener_{listen_on_loopback()},
+      debug_port_{open_pty()}, filter_{options.cpus}, expectations_{options.expect},
+      input_open_{options.type.empty() && options.input_fd >= 0}, input_allowed_{
+                                                                      options.input_after.empty()} {
+    for (const auto& line : options.type)
+        typed_ += line + "\n";
     if (!options.bare) {
         link_ = options.link.empty() ? work.path() / "link" : options.link;
         relay_ = std::make_unique<LinkRelay>(link_, options.faults);
@@ -151,6 +155,7 @@ void Machine::read_console() {
     }
     acknowledge_at_once(com1_.get());
     const std::string_view text{bytes.data(), static_cast<std::size_t>(got)};
+    expectations_.pass(Expectations::Stream::console, text);
     print(text);
     if (input_allowed_) return;
     recent_ += text;
@@ -184,6 +189,7 @@ void Machine::read_debug_port() {
     }
     const auto machine_bytes = filter_.pass({bytes.data(), static_cast<std::size_t>(got)});
     watch_.pass(machine_bytes);
+    expectations_.pass(Expectations::Stream::debug_port, machine_bytes);
     print(machine_bytes);
 }
 
@@ -220,6 +226,7 @@ void Machine::drain() {
         read_debug_port();
     const auto rest = filter_.finish();
     watch_.pass(rest);
+    expectations_.pass(Expectations::Stream::debug_port, rest);
     print(rest);
 }
 
@@ -234,7 +241,13 @@ Verdict Machine::verdict_of_end() {
     // What a machine does after a reset (boot again, or fault on what the first boot left) is no finding of
     // its own.
     look_for_reset();
-    return was_reset_ ? reset_verdict() : verdict;
+    return was_reset_ ? reset_verdict() : expected(verdict);
+}
+
+Verdict Machine::expected(Verdict verdict) const {
+    const auto text = expectations_.first_missing();
+    if (verdict.code != ExitCode::powered_off || text.empty()) return verdict;
+    return {ExitCode::not_printed, fmt::format("'{}' was not printed (--expect)", text)};
 }
 
 } // namespace shadowtune::lab

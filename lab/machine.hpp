@@ -3,6 +3,7 @@
 
 #include "lab/child.hpp"
 #include "lab/debug_port_filter.hpp"
+#include "lab/expectations.hpp"
 #include "lab/file_descriptor.hpp"
 #include "lab/link_relay.hpp"
 #include "lab/options.hpp"
@@ -45,6 +46,7 @@ private:
     void look_for_reset();
     void drain();
     [[nodiscard]] Verdict verdict_of_end();
+    [[nodiscard]] Verdict expected(Verdict verdict) const;
 
     const RunOptions& options_;
     const WorkDir& work_;
@@ -58,6 +60,7 @@ private:
 
     DebugPortFilter filter_;
     VerdictWatch watch_;
+    Expectations expectations_;
     std::string typed_; // from the input, not yet taken by COM1
     bool input_open_;
     bool input_allowed_; // input_after has been seen

@@ -59,7 +59,9 @@ struct RunOptions {
     // console that is being opened throws its input away, so a script that pipes commands in wants its L1's
     // "ready" line here.
     std::string input_after;
-    int input_fd = 0; // typed to L1's console; -1: nothing. Its end does not end the run.
+    int input_fd = 0;                // typed to L1's console; -1: nothing. Its end does not end the run.
+    std::vector<std::string> type;   // lines that are typed instead of what comes from input_fd
+    std::vector<std::string> expect; // texts that L1 has to print before it powers off
     // Gets L1's console and the debug port's bytes as they come; none: standard output.
     std::function<void(std::span<const char>)> console;
     bool quiet = false; // no progress lines on standard error
