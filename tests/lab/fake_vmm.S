@@ -1,6 +1,7 @@
 // A stand-in for the VMM: a multiboot 2 image that does one thing, named by the first letter of its command line, so that
 // every end of a lab run can be tested in seconds.
-//   p power off    s "L1 stopped"    c "cannot start"    t triple fault    r reset    h hang    e echo COM2 until 'q'
+//   p power off    w words, then power off    s "L1 stopped"    c "cannot start"    t triple fault    r reset    h hang
+//   e echo COM2 until 'q'
         .set    COM2, 0x2F8
 
         .section .text
@@ -34,6 +35,9 @@ _start:
         je      say_and_power_off
         movl    $cannot_start, %esi
         cmpb    $'c', %al
+        je      say_and_power_off
+        movl    $words, %esi
+        cmpb    $'w', %al
         je      say_and_power_off
         cmpb    $'t', %al
         je      triple_fault
@@ -117,6 +121,7 @@ echo:
 
 stopped:      .asciz "shadowtune: L1 stopped: for the test\n"
 cannot_start: .asciz "shadowtune: cannot start: for the test\n"
+words:        .asciz "words of the machine\n"
 ready:        .asciz "echo ready\n"
 shutdown:     .asciz "Shutdown"
 no_idt:       .word 0

@@ -38,26 +38,29 @@ zoo_apt_begin() {
     [ -e "$keyring" ] || fail "$keyring is not there: install the package debian-archive-keyring"
     mkdir -p "$zoo_apt_root/state/lists/partial" "$zoo_apt_root/cache/archives/partial"
     : > "$zoo_apt_root/status"
-    if [ "$1" = "$release" ]; then
-        printf "deb [signed-by=$keyring] %s %s main\n" "$mirror" "$release" "$security" "$release-security"
-    else
-        printf "deb [signed-by=$keyring] %s %s main\n" "$mirror" "$1"
-    fi > "$zoo_apt_root/sources.list.new"
+    local sources=("deb [signed-by=$keyring] $mirror $1 main")
+    [ "$1" != "$release" ] || sources+=("deb [signed-by=$keyring] $security $release-security main")
     zoo_apt_options=(-qq -o "Dir::State=$zoo_apt_root/state" -o "Dir::State::status=$zoo_apt_root/status"
         -o "Dir::Cache=$zoo_apt_root/cache" -o "Dir::Etc::SourceList=$zoo_apt_root/sources.list"
         -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::PreferencesParts=/dev/null -o Dir::Etc::Preferences=/dev/null
         -o "APT::Architecture=$2" -o "APT::Architectures=$2" -o Acquire::Languages=none
         -o APT::Sandbox::User=root -o APT::Get::List-Cleanup=false -o APT::Install-Recommends=false)
-    if ! cmp -s "$zoo_apt_root/sources.list.new" "$zoo_apt_root/sources.list" ||
-            [ -z "$(find "$zoo_apt_root/updated" -mtime -1 2>/dev/null)" ]; then
-        mv "$zoo_apt_root/sources.list.new" "$zoo_apt_root/sources.list"
-        say "fetching the lists of $1 ($2)"
-        zoo_apt apt-get update > "$zoo_apt_root/log" 2>&1 ||
-            fail "$mirror gives no good lists of $1: $(grep -m1 -E '^[EW]:' "$zoo_apt_root/log" || echo "see $zoo_apt_root/log"); check the network, or set ZOO_MIRROR (old suites: http://archive.debian.org/debian)"
-        touch "$zoo_apt_root/updated"
-    fi
-    rm -f "$zoo_apt_root/sources.list.new"
+    [ -z "$(find "$zoo_apt_root/updated" -mtime -1 2>/dev/null)" ] || return 0
+    say "fetching the lists of $1 ($2)"
+    printf '%s\n' "${sources[@]}" > "$zoo_apt_root/sources.list"
+    if ! zoo_update && [ ${#sources[@]} -gt 1 ]; then
+        # Kernels of a point release do as well; a mirror in the middle of its own update must not stop the zoo.
+        say "$security gives no good lists of $release-security ($(zoo_apt_error)); going on without"
+        echo "${sources[0]}" > "$zoo_apt_root/sources.list"
+        zoo_update
+    fi || fail "$mirror gives no good lists of $1: $(zoo_apt_error); check the network, or set ZOO_MIRROR (old suites: http://archive.debian.org/debian)"
+    touch "$zoo_apt_root/updated"
 }
+
+zoo_update() { zoo_apt apt-get update > "$zoo_apt_root/log" 2>&1; }
+
+# The first line of what apt said last, without its prefix.
+zoo_apt_error() { sed -n 's/^E: *//p' "$zoo_apt_root/log" | head -1 | grep . || echo "see $zoo_apt_root/log"; }
 
 zoo_apt() {
     local program=$1
@@ -71,7 +74,7 @@ zoo_download() {
     shift
     mkdir -p "$directory"
     (cd "$directory" && zoo_apt apt-get download "$@" > "$zoo_apt_root/log" 2>&1) ||
-        fail "cannot download $* of $zoo_suite: $(grep -m1 '^E:' "$zoo_apt_root/log" || echo "see $zoo_apt_root/log"); check the network, or remove $zoo_apt_root and try again"
+        fail "cannot download $* of $zoo_suite: $(zoo_apt_error); check the network, or remove $zoo_apt_root and try again"
 }
 
 # zoo_closure PACKAGE...: these and everything that they depend on, without what is only recommended.
