@@ -12,12 +12,20 @@ Result<void, CliError> LabRecorder::open(const std::string& path) {
 }
 
 void LabRecorder::start(const std::filesystem::path& socket) {
-    m_thread = std::thread{[this, socket] { record(socket); }};
+    m_thread = std::thread{[this, socket] {
+        record(socket);
+        m_done = true;
+    }};
+}
+
+bool LabRecorder::is_complete() {
+    m_stop = true;
+    return m_done;
 }
 
 void LabRecorder::record(const std::filesystem::path& socket) {
     link::SessionOptions session_options{};
-    session_options.stop = &m_stop;
+    session_options.stop = &m_abandon;
     auto session{link::Session::open(socket.string(), session_options)};
     if (!session) {
         m_trouble = CliError{ExitCode::unreachable, session.error().message};
@@ -37,6 +45,7 @@ void LabRecorder::record(const std::filesystem::path& socket) {
 
 Result<void, CliError> LabRecorder::finish() {
     m_stop = true;
+    m_abandon = true;
     if (m_thread.joinable()) m_thread.join();
     if (m_trouble) return Failure{*m_trouble};
     return {};

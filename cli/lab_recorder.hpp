@@ -27,6 +27,9 @@ public:
     // link meanwhile takes it over from the recorder.
     void start(const std::filesystem::path& socket);
 
+    // The first call asks for the last snapshot; true when it has been taken, or never will be.
+    [[nodiscard]] bool is_complete();
+
     // The machine has ended: waits for the last snapshot and says what went wrong, if anything did.
     [[nodiscard]] Result<void, CliError> finish();
 
@@ -36,7 +39,9 @@ private:
     std::string m_cpu_model;
     std::optional<db::Database> m_database;
     std::thread m_thread;
-    std::atomic<bool> m_stop{false};
+    std::atomic<bool> m_stop{false};    // take the last snapshot
+    std::atomic<bool> m_abandon{false}; // not even that: the machine is gone
+    std::atomic<bool> m_done{false};
     std::optional<CliError> m_trouble;
 };
 

@@ -75,6 +75,7 @@ struct RawOptions {
             fmt::print(stderr, "lab: {}\n", opened.error().message);
             return lab::to_int(lab::ExitCode::bad_input);
         }
+        raw.run.may_end = [&recorder] { return recorder.is_complete(); };
         raw.run.on_link_ready = [&recorder](const std::filesystem::path& socket) { recorder.start(socket); };
     }
     raw.run.timeout = std::chrono::seconds{raw.timeout_seconds};
@@ -131,6 +132,8 @@ void add_options(CLI::App& app, RawOptions& raw) {
              "A line to type to L1's console instead of standard input; may be repeated");
     add_list("--expect", raw.run.expect,
              "A text that L1 has to print, or the run ends with 25; may be repeated");
+    app.add_option("--last-line", raw.run.last_line,
+                   "A line to type when every --expect has been printed and the last snapshot been taken");
     app.add_option("--timeout", raw.timeout_seconds, "End the machine after this many seconds; 0: never")
         ->capture_default_str();
     app.add_flag("--quiet", raw.run.quiet, "No progress lines on standard error");

@@ -34,10 +34,10 @@ constexpr auto log_interval = 1000ms;
 } // namespace
 
 Machine::Machine(const RunOptions& options, const WorkDir& work)
-    : options_{options}, work_{work}, com1_listener_{listen_on_loopback()},
-      debug_port_{open_pty()}, filter_{options.cpus}, expectations_{options.expect},
-      input_open_{options.type.empty() && options.input_fd >= 0}, input_allowed_{
-                                                                      options.input_after.empty()} {
+    : options_{options}, work_{work}, com1_listener_{listen_on_loopback()}, debug_port_{open_pty()},
+      filter_{options.cpus}, expectations_{options.expect}, input_open_{options.type.empty() &&
+                                                                        options.input_fd >= 0},
+      last_line_typed_{options.last_line.empty()}, input_allowed_{options.input_after.empty()} {
     for (const auto& line : options.type)
         typed_ += line + "\n";
     if (!options.bare) {
@@ -89,6 +89,7 @@ Verdict Machine::run(int signal_fd) {
             next_log = now + log_interval;
             look_for_reset();
             if (was_reset_) return reset_verdict();
+            type_last_line();
         }
     }
 }
@@ -215,6 +216,13 @@ void Machine::look_for_reset() {
         log_read_ += line.size() + 1;
         was_reset_ = was_reset_ || tells_of_reset(line);
     }
+}
+
+void Machine::type_last_line() {
+    if (last_line_typed_ || !expectations_.first_missing().empty()) return;
+    if (options_.may_end && !options_.may_end()) return;
+    typed_ += options_.last_line + "\n";
+    last_line_typed_ = true;
 }
 
 // Bochs is gone, but what it wrote last may still be on its way.

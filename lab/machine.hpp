@@ -44,6 +44,7 @@ private:
     void read_debug_port();
     void print(std::string_view bytes);
     void look_for_reset();
+    void type_last_line();
     void drain();
     [[nodiscard]] Verdict verdict_of_end();
     [[nodiscard]] Verdict expected(Verdict verdict) const;
@@ -63,6 +64,7 @@ private:
     Expectations expectations_;
     std::string typed_; // from the input, not yet taken by COM1
     bool input_open_;
+    bool last_line_typed_;
     bool input_allowed_; // input_after has been seen
     std::string recent_; // the console's last bytes, for input_after
     std::vector<pollfd> polled_;

@@ -62,6 +62,11 @@ struct RunOptions {
     int input_fd = 0;                // typed to L1's console; -1: nothing. Its end does not end the run.
     std::vector<std::string> type;   // lines that are typed instead of what comes from input_fd
     std::vector<std::string> expect; // texts that L1 has to print before it powers off
+    // A line that is typed once all of `expect` has been printed and `may_end`, where there is one, says yes:
+    // whoever records takes a last snapshot in between, of all that L1 did. `may_end` is asked once a second
+    // and must not block. Empty: none.
+    std::string last_line;
+    std::function<bool()> may_end;
     // Gets L1's console and the debug port's bytes as they come; none: standard output.
     std::function<void(std::span<const char>)> console;
     bool quiet = false; // no progress lines on standard error
