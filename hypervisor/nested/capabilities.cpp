@@ -31,7 +31,8 @@ constexpr std::uint32_t emulated_secondary{
     secondary::enable_rdtscp | secondary::virtualize_x2apic_mode | secondary::enable_vpid |
     secondary::wbinvd_exiting | secondary::unrestricted_guest | secondary::apic_register_virtualization |
     secondary::virtual_interrupt_delivery | secondary::pause_loop_exiting | secondary::rdrand_exiting |
-    secondary::enable_invpcid | secondary::rdseed_exiting | secondary::enable_xsaves_xrstors};
+    secondary::enable_invpcid | secondary::rdseed_exiting | secondary::enable_xsaves_xrstors |
+    secondary::vmcs_shadowing};
 
 // These need EPT: Vol. 3C, 27.2.1.1.
 constexpr std::uint32_t secondary_needing_ept{secondary::unrestricted_guest};

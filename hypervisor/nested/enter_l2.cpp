@@ -27,6 +27,9 @@ constexpr std::uint32_t reason_guest_state{
 constexpr std::uint32_t reason_msr_loading{
     vmx::exit_reason_entry_failure | static_cast<std::uint32_t>(vmcs::ExitReason::entry_failure_msr_loading)};
 
+// Secondary controls that vmcs02 never has: what they do L0 does, at the exits that come without them.
+constexpr std::uint32_t emulated_by_l0{vmx::secondary::vmcs_shadowing};
+
 // What L1's own state contributes where vmcs12 does not load it.
 struct L1State {
     std::uint64_t efer, debugctl, dr7;
@@ -90,7 +93,7 @@ void write_controls(Vcpu& vcpu) {
     hw.write(F::primary_processor_based_controls, vmx::adjust(primary, primary_capability(msrs)));
 
     hw.write(F::secondary_processor_based_controls,
-             secondary12 | vmx::secondary::enable_ept | vmx::secondary::enable_vpid);
+             (secondary12 & ~emulated_by_l0) | vmx::secondary::enable_ept | vmx::secondary::enable_vpid);
 
     std::uint32_t exit{vmx::exit::host_address_space_size | vmx::exit::save_debug_controls |
                        vmx::exit::save_efer | vmx::exit::load_efer};
@@ -220,7 +223,6 @@ void fetch_for_entry(Vcpu& vcpu) {
         needed.set(F::guest_cr0); // 27.2.1.3: an error code only in protected mode
     }
     if (vmcs12.get32(F::vm_entry_msr_load_count) != 0) needed |= msr_list_fields;
-    if (vmcs12.get(F::vmcs_link_pointer) != ~std::uint64_t{0}) needed |= vmcs12.in_vmcs02();
     needed &= vmcs12.in_vmcs02();
     if (needed.empty()) return;
     vcpu.hardware.make_current(vcpu.vmcs02.region);
@@ -237,7 +239,7 @@ void enter(Vcpu& vcpu, bool launch) {
     auto& hw{vcpu.hardware};
     Vmcs12& vmcs12{vcpu.vmcs12};
     if (!require_vmx_operation(vcpu)) return;
-    if (!vmcs12.is_current()) return vm_fail_invalid(vcpu);
+    if (!vmcs12.is_current() || vmcs12.is_shadow()) return vm_fail_invalid(vcpu);
     const auto interruptibility{static_cast<std::uint32_t>(hw.read(F::guest_interruptibility_state))};
     if ((interruptibility & vmx::interruptibility::blocking_by_mov_ss) != 0) {
         return vm_fail(vcpu, InstructionError::entry_events_blocked_by_mov_ss);
@@ -256,15 +258,16 @@ void enter(Vcpu& vcpu, bool launch) {
         return vm_fail(vcpu, error);
     }
     hw.make_current(vcpu.vmcs02.region);
-    if (vmcs12.get(F::vmcs_link_pointer) != ~std::uint64_t{0}) {
+    const auto& machine{vcpu.machine};
+    if (!check_link_pointer(vmcs12.values(), machine.offered_msrs, machine.processor, context)) {
+        // Another rule may be broken as well, and then it is the other that the processor would tell.
+        fetch_fields(vcpu, vmcs12.in_vmcs02());
         const auto state{
-            check_guest_state(vmcs12.values(), vcpu.machine.offered_msrs, vcpu.machine.processor, context)};
-        if (!state) {
-            vcpu.runs_l2 = true;
-            finish_round_trip(vcpu);
-            return deliver_exit_to_l1(
-                vcpu, {true, reason_guest_state, static_cast<std::uint64_t>(state.error().qualification)});
-        }
+            check_guest_state(vmcs12.values(), machine.offered_msrs, machine.processor, context)};
+        vcpu.runs_l2 = true;
+        finish_round_trip(vcpu);
+        return deliver_exit_to_l1(
+            vcpu, {true, reason_guest_state, static_cast<std::uint64_t>(state.error().qualification)});
     }
     update_vmcs02(vcpu, l1);
     const bool pdptes_loaded{load_pdptes(vcpu)};

@@ -67,6 +67,10 @@ using Check = Result<void, CheckFailure>;
 [[nodiscard]] Check check_guest_state(const Vmcs12Values& vmcs12, const vmcs::CapabilityMsrs& offered,
                                       const ProcessorFacts& processor, const EntryContext& context);
 
+// Of these the one that vmcs02 cannot show to the processor: 27.3.1.5, the VMCS link pointer.
+[[nodiscard]] Check check_link_pointer(const Vmcs12Values& vmcs12, const vmcs::CapabilityMsrs& offered,
+                                       const ProcessorFacts& processor, const EntryContext& context);
+
 // Whether the checks look at these parts of L1's memory; ask before filling the context.
 [[nodiscard]] bool needs_link_header(const Vmcs12Values& vmcs12, const ProcessorFacts& processor);
 [[nodiscard]] bool needs_vtpr(const Vmcs12Values& vmcs12);

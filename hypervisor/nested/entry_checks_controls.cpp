@@ -51,6 +51,14 @@ namespace interruption = vmx::interruption;
     return {};
 }
 
+[[nodiscard]] Check check_shadowing(const Checked& c) {
+    if (!c.secondary(secondary::vmcs_shadowing)) return {};
+    for (const Field field : {Field::vmread_bitmap, Field::vmwrite_bitmap}) {
+        if (!c.is_page_address(c.get(field))) return refuse(field, "not the address of a page");
+    }
+    return {};
+}
+
 [[nodiscard]] Check check_apic(const Checked& c) {
     const bool delivers{c.secondary(secondary::virtual_interrupt_delivery)};
     if (c.primary(primary::use_tpr_shadow)) {
@@ -221,7 +229,7 @@ bool needs_vtpr(const Vmcs12Values& vmcs12) {
 Check check_controls(const Vmcs12Values& vmcs12, const vmcs::CapabilityMsrs& offered,
                      const ProcessorFacts& processor, const EntryContext& context) {
     const Checked c{vmcs12, offered, processor, context};
-    for (const auto check : {check_allowed_settings, check_counts, check_bitmaps, check_apic,
+    for (const auto check : {check_allowed_settings, check_counts, check_bitmaps, check_shadowing, check_apic,
                              check_nmi_controls, check_translation}) {
         if (const Check result{check(c)}; !result.ok()) return result;
     }

@@ -220,10 +220,12 @@ namespace pending_debug = vmx::pending_debug;
     if (!c.is_page_address(link))
         return refuse(field, "not the address of a page", GuestFailure::link_pointer);
     if (link == c.context.current_vmcs) return refuse(field, "the current VMCS", GuestFailure::link_pointer);
-    // VMCS shadowing is not offered, so bit 31 of the header, the shadow-VMCS indicator, has to be 0.
+    // Bit 31, the shadow-VMCS indicator, has to be the setting of "VMCS shadowing".
     const std::uint64_t revision{c.offered[vmx::msr::vmx_basic] & vmx::basic::revision_mask};
-    if (!c.context.link_header_known || c.context.link_header != revision) {
-        return refuse(field, "no VMCS of this revision there", GuestFailure::link_pointer);
+    const bool shadowing{c.secondary(vmx::secondary::vmcs_shadowing)};
+    const std::uint64_t wanted{revision | (shadowing ? vmx::shadow_vmcs_indicator : 0U)};
+    if (!c.context.link_header_known || c.context.link_header != wanted) {
+        return refuse(field, "no VMCS of this revision and type there", GuestFailure::link_pointer);
     }
     return {};
 }
@@ -262,6 +264,11 @@ bool needs_pdptes(const Vmcs12Values& vmcs12) {
     const bool long_guest{(vmcs12.get32(Field::vm_entry_controls) & vmx::entry::ia32e_mode_guest) != 0};
     const bool ept{(secondary_controls_in_force(vmcs12) & vmx::secondary::enable_ept) != 0};
     return paging && pae && !long_guest && !ept;
+}
+
+Check check_link_pointer(const Vmcs12Values& vmcs12, const vmcs::CapabilityMsrs& offered,
+                         const ProcessorFacts& processor, const EntryContext& context) {
+    return check_link_pointer(Checked{vmcs12, offered, processor, context});
 }
 
 Check check_guest_state(const Vmcs12Values& vmcs12, const vmcs::CapabilityMsrs& offered,

@@ -120,6 +120,17 @@ using vmcs::Field;
     return l1_wants_msr_exit(vmcs12.get32(Field::primary_processor_based_controls), bitmaps.msr, msr, write);
 }
 
+// 26.1.3, VMREAD and VMWRITE: the field's number is in the register that bits 31:28 of the instruction
+// information name (Table 28-14).
+[[nodiscard]] bool wants_field_access(const ExitFacts& facts, const Vmcs12Values& vmcs12,
+                                      const BitmapWords* bitmap) {
+    if (!secondary_has(vmcs12, secondary::vmcs_shadowing)) return true;
+    const std::uint64_t value{facts.general_registers[facts.instruction_information >> 28]};
+    const std::uint64_t operand{facts.in_64bit_mode ? value : value & 0xFFFFFFFFU};
+    constexpr unsigned bits_in_bitmap{15};
+    return operand >> bits_in_bitmap != 0 || bitmap == nullptr || bitmap->test(operand);
+}
+
 // MTF exits follow the control, or an injected "other event" with vector 0 (section 26.5.2).
 [[nodiscard]] bool wants_monitor_trap_flag(const Vmcs12Values& vmcs12) {
     const std::uint32_t injected{vmcs12.get32(Field::vm_entry_interruption_information)};
@@ -145,9 +156,7 @@ bool l1_wants_exit(const ExitFacts& facts, const Vmcs12Values& vmcs12, const L1B
     case ExitReason::vmlaunch:
     case ExitReason::vmptrld:
     case ExitReason::vmptrst:
-    case ExitReason::vmread:
     case ExitReason::vmresume:
-    case ExitReason::vmwrite:
     case ExitReason::vmxoff:
     case ExitReason::vmxon:
     case ExitReason::invept:
@@ -176,6 +185,8 @@ bool l1_wants_exit(const ExitFacts& facts, const Vmcs12Values& vmcs12, const L1B
     case ExitReason::io_instruction: return wants_io(facts, vmcs12, bitmaps);
     case ExitReason::rdmsr: return wants_msr(facts, vmcs12, bitmaps, false);
     case ExitReason::wrmsr: return wants_msr(facts, vmcs12, bitmaps, true);
+    case ExitReason::vmread: return wants_field_access(facts, vmcs12, bitmaps.vmread);
+    case ExitReason::vmwrite: return wants_field_access(facts, vmcs12, bitmaps.vmwrite);
     case ExitReason::mwait: return primary_has(vmcs12, primary::mwait_exiting);
     case ExitReason::monitor_trap_flag: return wants_monitor_trap_flag(vmcs12);
     case ExitReason::monitor: return primary_has(vmcs12, primary::monitor_exiting);

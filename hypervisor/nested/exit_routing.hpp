@@ -18,6 +18,7 @@ struct ExitFacts {
     std::uint32_t interruption_error_code{0};        // reason 0
     const std::uint64_t* general_registers{nullptr}; // L2's 16, in the SDM's order with RSP; never null
     bool in_64bit_mode{false};                       // L2's: MOV to CR takes 32 bits elsewhere
+    std::uint32_t instruction_information{0};        // reasons 23 and 25
     std::uint64_t ia32_xss{0};                       // reasons 63 and 64
     bool preemption_timer_is_l0s{false};             // reason 52: L0's own backstop expired, not L1's timer
 };
@@ -27,6 +28,8 @@ struct L1Bitmaps {
     const BitmapWords* msr{nullptr};
     const BitmapWords* io_a{nullptr};
     const BitmapWords* io_b{nullptr};
+    const BitmapWords* vmread{nullptr};
+    const BitmapWords* vmwrite{nullptr};
 };
 
 // True: L1 gets the exit. False: L0 handles it and L1 never hears of it; so do EPT violations and

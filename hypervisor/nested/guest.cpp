@@ -2,12 +2,17 @@
 
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/memory/page_walk.hpp"
+#include "hypervisor/nested/exit_routing.hpp"
+#include "hypervisor/nested/l2_ept.hpp"
+#include "hypervisor/nested/l2_memory.hpp"
+#include "hypervisor/nested/vmx_instructions.hpp"
+#include "vmcs/exit_reason.hpp"
 
 namespace shadowtune::nested {
 
 namespace {
 
-constexpr std::uint64_t rflags_tf{1U << 8};
+constexpr std::uint64_t rflags_tf{1U << 8}, rflags_rf{1U << 16};
 
 [[nodiscard]] memory::PagingState paging_state(Vcpu& vcpu) {
     auto& hw{vcpu.hardware};
@@ -21,6 +26,45 @@ constexpr std::uint64_t rflags_tf{1U << 8};
         state.pdpte[3] = hw.read(F::guest_pdpte_3);
     }
     return state;
+}
+
+// Where a linear address of the guest that exited lies in L1's memory; false where something else is due
+// instead.
+[[nodiscard]] bool translate_linear(Vcpu& vcpu, const memory::PagingState& state, std::uint64_t linear,
+                                    bool write, std::uint64_t& physical) {
+    if (vcpu.runs_l2 && l1_uses_ept(vcpu)) return translate_l2_linear(vcpu, state, linear, write, physical);
+    const auto translated{memory::translate(vcpu.machine.l1, state, linear, write)};
+    physical = translated.physical;
+    if (!translated.present) inject_page_fault(vcpu, linear, translated.error_code);
+    return translated.present;
+}
+
+// 26.2: L1's exception bitmap is asked before L2's IDT. 28.3.3: a fault's exit saves RFLAGS.RF as 1.
+[[nodiscard]] bool goes_to_l1(Vcpu& vcpu, std::uint32_t information, std::uint32_t error_code,
+                              std::uint64_t qualification) {
+    if (!vcpu.runs_l2) return false;
+    ExitFacts facts{};
+    facts.exit_reason = static_cast<std::uint32_t>(vmcs::ExitReason::exception_or_nmi);
+    facts.interruption_information = information;
+    facts.interruption_error_code = error_code;
+    if (!l1_wants_exit(facts, vcpu.vmcs12.values(), {})) return false;
+    auto& hw{vcpu.hardware};
+    hw.write(F::guest_rflags, hw.read(F::guest_rflags) | rflags_rf);
+    ExitOverride exit{};
+    exit.set = true;
+    exit.reason = facts.exit_reason;
+    exit.qualification = qualification;
+    exit.interruption = information;
+    exit.error_code = error_code;
+    deliver_exit_to_l1(vcpu, exit);
+    return true;
+}
+
+void inject(Vcpu& vcpu, std::uint32_t information, std::uint32_t error_code) {
+    vcpu.hardware.write(F::vm_entry_interruption_information, information);
+    if (vmx::interruption::has_error_code(information)) {
+        vcpu.hardware.write(F::vm_entry_exception_error_code, error_code);
+    }
 }
 
 struct LinearPart {
@@ -38,12 +82,9 @@ struct LinearPart {
         if (done == size) continue;
         const std::uint64_t at{linear + done};
         const std::size_t left{memory::page_size - (at & (memory::page_size - 1))};
-        const auto translated{memory::translate(vcpu.machine.l1, state, at, write)};
-        if (!translated.present) {
-            inject_page_fault(vcpu, at, translated.error_code);
-            return false;
-        }
-        part = {translated.physical, size - done < left ? size - done : left};
+        std::uint64_t physical{};
+        if (!translate_linear(vcpu, state, at, write, physical)) return false;
+        part = {physical, size - done < left ? size - done : left};
         done += part.size;
     }
     return true;
@@ -71,19 +112,22 @@ void skip_instruction(Vcpu& vcpu) {
 }
 
 void inject_exception(Vcpu& vcpu, std::uint8_t vector) {
-    vcpu.hardware.write(F::vm_entry_interruption_information,
-                        vmx::interruption::make(vector, vmx::EventType::hardware_exception));
+    const std::uint32_t information{vmx::interruption::make(vector, vmx::EventType::hardware_exception)};
+    if (!goes_to_l1(vcpu, information, 0, 0)) inject(vcpu, information, 0);
 }
 
 void inject_exception(Vcpu& vcpu, std::uint8_t vector, std::uint32_t error_code) {
-    vcpu.hardware.write(F::vm_entry_interruption_information,
-                        vmx::interruption::make(vector, vmx::EventType::hardware_exception, true));
-    vcpu.hardware.write(F::vm_entry_exception_error_code, error_code);
+    const std::uint32_t information{
+        vmx::interruption::make(vector, vmx::EventType::hardware_exception, true)};
+    if (!goes_to_l1(vcpu, information, error_code, 0)) inject(vcpu, information, error_code);
 }
 
 void inject_page_fault(Vcpu& vcpu, std::uint64_t linear, std::uint32_t error_code) {
+    const std::uint32_t information{
+        vmx::interruption::make(vmx::vector::page_fault, vmx::EventType::hardware_exception, true)};
+    if (goes_to_l1(vcpu, information, error_code, linear)) return;
     cpu::write_cr2(linear);
-    inject_exception(vcpu, vmx::vector::page_fault, error_code);
+    inject(vcpu, information, error_code);
 }
 
 void redeliver_interrupted_event(Vcpu& vcpu) {

@@ -14,7 +14,8 @@ namespace shadowtune::nested {
 // Moves RIP behind the instruction that exited, and ends blocking by STI and MOV SS as its completion would.
 void skip_instruction(Vcpu& vcpu);
 
-// Lets the next entry deliver an exception.
+// Lets the next entry deliver an exception. Where L2 exited and L1's exception bitmap wants it, L1 gets its
+// exit instead, and vmcs01 is current: nothing may come behind it.
 void inject_exception(Vcpu& vcpu, std::uint8_t vector);
 void inject_exception(Vcpu& vcpu, std::uint8_t vector, std::uint32_t error_code);
 void inject_page_fault(Vcpu& vcpu, std::uint64_t linear, std::uint32_t error_code);
@@ -32,8 +33,8 @@ void redeliver_interrupted_event(Vcpu& vcpu);
 [[nodiscard]] bool operand_address(Vcpu& vcpu, const DecodedOperands& operands, MemoryAccess access,
                                    unsigned bytes, std::uint64_t& linear);
 
-// Copies between L0 and L1's linear memory; false where a page fault was injected instead. Nothing is written
-// then.
+// Copies between L0 and the linear memory of the guest that exited; false where a page fault was injected
+// instead, or, of L2, L1 got an exit. Nothing is written then.
 [[nodiscard]] bool read_linear(Vcpu& vcpu, std::uint64_t linear, void* to, std::size_t size);
 [[nodiscard]] bool write_linear(Vcpu& vcpu, std::uint64_t linear, const void* from, std::size_t size);
 

@@ -97,6 +97,11 @@ L1Bitmaps l1_bitmaps(const Vcpu& vcpu) {
         bitmaps.io_a = l1_page(vcpu, F::io_bitmap_a);
         bitmaps.io_b = l1_page(vcpu, F::io_bitmap_b);
     }
+    const std::uint32_t secondary12{secondary_controls_in_force(vcpu.vmcs12.values())};
+    if ((secondary12 & vmx::secondary::vmcs_shadowing) != 0) {
+        bitmaps.vmread = l1_page(vcpu, F::vmread_bitmap);
+        bitmaps.vmwrite = l1_page(vcpu, F::vmwrite_bitmap);
+    }
     return bitmaps;
 }
 

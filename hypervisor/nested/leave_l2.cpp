@@ -204,6 +204,13 @@ void deliver_exit_to_l1(Vcpu& vcpu, const ExitOverride& exit) {
         vmcs12.leave(F::exit_reason, reason);
         if (exit.set) vmcs12.leave(F::exit_qualification, exit.qualification);
         if (exit.interruption != 0) vmcs12.leave(F::vm_exit_interruption_information, exit.interruption);
+        if (vmx::interruption::has_error_code(exit.interruption)) {
+            vmcs12.leave(F::vm_exit_interruption_error_code, exit.error_code);
+        }
+        if (exit.has_addresses) {
+            vmcs12.leave(F::guest_physical_address, exit.guest_physical);
+            vmcs12.leave(F::guest_linear_address, exit.guest_linear);
+        }
     }
     // The MSR-load area may have written over them in vmcs02, and not every exit saves them.
     if (vmcs12.get32(F::vm_entry_msr_load_count) != 0) {

@@ -1,5 +1,7 @@
 #include "hypervisor/nested/vmcs12.hpp"
 
+#include "hypervisor/vmx/controls.hpp"
+
 #include <cstddef>
 
 namespace shadowtune::nested {
@@ -16,10 +18,15 @@ struct Region {
 };
 static_assert(sizeof(Region) <= 4096);
 
+[[nodiscard]] std::uint64_t address_of(std::uint64_t region, vmcs::FieldIndex field) {
+    return region + offsetof(Region, values) + std::uint64_t{field} * sizeof(std::uint64_t);
+}
+
 } // namespace
 
 void Vmcs12::load(const memory::L1Memory& memory, std::uint64_t address, const vmcs::FieldSet& offered) {
     m_address = address;
+    m_is_shadow = (memory.read32(address + offsetof(Region, revision)) & vmx::shadow_vmcs_indicator) != 0;
     std::uint32_t was_launched{};
     memory.read(address + offsetof(Region, launched), &was_launched, sizeof(was_launched));
     launched = was_launched == 1;
@@ -40,6 +47,16 @@ void Vmcs12::store(const memory::L1Memory& memory) const {
     const std::uint32_t version{vmcs::catalogue_version};
     memory.write(m_address + offsetof(Region, catalogue_version), &version, sizeof(version));
     memory.write(m_address + offsetof(Region, values), m_values.values, sizeof(m_values.values));
+}
+
+std::uint64_t read_region_field(const memory::L1Memory& memory, std::uint64_t region,
+                                vmcs::FieldIndex field) {
+    return memory.read64(address_of(region, field)) & vmcs::value_mask(vmcs::catalogue[field].width);
+}
+
+void write_region_field(const memory::L1Memory& memory, std::uint64_t region, vmcs::FieldIndex field,
+                        std::uint64_t value) {
+    memory.write64(address_of(region, field), value);
 }
 
 void clear_vmcs12_region(const memory::L1Memory& memory, std::uint64_t address) {

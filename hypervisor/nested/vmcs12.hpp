@@ -62,12 +62,22 @@ public:
 
     bool launched{false}; // the VMCS's launch state (SDM Vol. 3C, 25.11.3)
 
+    // The shadow-VMCS indicator, as it was at VMPTRLD (25.10): such a VMCS cannot be entered.
+    [[nodiscard]] bool is_shadow() const { return m_is_shadow; }
+
 private:
     std::uint64_t m_address{no_vmcs12};
+    bool m_is_shadow{false};
     Vmcs12Values m_values{};
     vmcs::FieldSet m_in_vmcs02{};
     vmcs::FieldSet m_dirty{};
 };
+
+// One field of a VMCS that is not current, in its region.
+[[nodiscard]] std::uint64_t read_region_field(const memory::L1Memory& memory, std::uint64_t region,
+                                              vmcs::FieldIndex field);
+void write_region_field(const memory::L1Memory& memory, std::uint64_t region, vmcs::FieldIndex field,
+                        std::uint64_t value);
 
 // Sets the launch state of a region that is not current to "clear" (VMCLEAR).
 void clear_vmcs12_region(const memory::L1Memory& memory, std::uint64_t address);

@@ -1,6 +1,7 @@
 // VMXON, VMXOFF, VMCLEAR, VMPTRLD, VMPTRST, VMCALL.
 
 #include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/nested/capabilities.hpp"
 #include "hypervisor/nested/guest.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/nested/vmx_result.hpp"
@@ -149,8 +150,11 @@ void emulate_vmptrld(Vcpu& vcpu) {
     if (!is_region_address(vcpu, pointer))
         return vm_fail(vcpu, InstructionError::vmptrld_invalid_physical_address);
     if (pointer == vcpu.vmxon_pointer) return vm_fail(vcpu, InstructionError::vmptrld_vmxon_pointer);
-    // Bit 31 set asks for a shadow VMCS, which L1 is not offered: another revision.
-    if (vcpu.machine.l1.read32(pointer) != vmcs12_revision) {
+    // A shadow VMCS may be current, too, where shadowing is offered; else bit 31 makes it another revision.
+    const std::uint64_t secondary{secondary_capability(vcpu.machine.offered_msrs)};
+    const bool shadowing{(vmx::may_be_one(secondary) & vmx::secondary::vmcs_shadowing) != 0};
+    const std::uint32_t ignored{shadowing ? vmx::shadow_vmcs_indicator : 0U};
+    if ((vcpu.machine.l1.read32(pointer) & ~ignored) != vmcs12_revision) {
         return vm_fail(vcpu, InstructionError::vmptrld_incorrect_revision_identifier);
     }
     if (pointer != vcpu.vmcs12.address()) {

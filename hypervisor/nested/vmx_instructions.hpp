@@ -13,11 +13,17 @@ void emulate_vmptrld(Vcpu& vcpu);
 void emulate_vmptrst(Vcpu& vcpu);
 void emulate_vmread(Vcpu& vcpu);
 void emulate_vmwrite(Vcpu& vcpu);
+// Of L2, where L1's bitmaps let them pass.
+void emulate_l2_vmread(Vcpu& vcpu);
+void emulate_l2_vmwrite(Vcpu& vcpu);
 void emulate_vmlaunch(Vcpu& vcpu);
 void emulate_vmresume(Vcpu& vcpu);
 void emulate_invept(Vcpu& vcpu);
 void emulate_invvpid(Vcpu& vcpu);
 void emulate_vmcall(Vcpu& vcpu);
+
+// Read-only data only where L1 sees IA32_VMX_MISC[29].
+[[nodiscard]] bool may_vmwrite(const Vcpu& vcpu, vmcs::FieldIndex field);
 
 // In VMX operation and CPL 0; false where #UD or #GP is on its way.
 [[nodiscard]] bool require_vmx_operation(Vcpu& vcpu);
@@ -29,6 +35,10 @@ struct ExitOverride {
     std::uint32_t reason{0};
     std::uint64_t qualification{0};
     std::uint32_t interruption{0}; // VM-exit interruption information, where not 0
+    std::uint32_t error_code{0};   // goes with it where it says so
+    bool has_addresses{false};
+    std::uint64_t guest_physical{0};
+    std::uint64_t guest_linear{0};
 };
 void deliver_exit_to_l1(Vcpu& vcpu, const ExitOverride& exit);
 

@@ -1,20 +1,14 @@
 #include "hypervisor/shadow/shadow_vmcs.hpp"
 
 #include "hypervisor/memory/l0_memory.hpp"
+#include "hypervisor/vmx/controls.hpp"
 
 namespace shadowtune::shadow {
-
-namespace {
-
-// Bit 31 of the first word marks a shadow VMCS (SDM Vol. 3C, Table 25-1).
-constexpr std::uint32_t shadow_indicator{1U << 31};
-
-} // namespace
 
 void ShadowVmcs::create(vmx::Hardware& hardware, std::uint64_t region, std::uint32_t revision) {
     m_region = region;
     __builtin_memset(memory::at_physical<void>(region), 0, memory::page_size);
-    *memory::at_physical<std::uint32_t>(region) = revision | shadow_indicator;
+    *memory::at_physical<std::uint32_t>(region) = revision | vmx::shadow_vmcs_indicator;
     hardware.clear(region);
     m_exists = true;
     m_active = false;

@@ -171,6 +171,9 @@ inline constexpr std::uint32_t vmx_tertiary{0x492};
 inline constexpr std::uint32_t vmx_exit2{0x493};
 } // namespace msr
 
+// Bit 31 of a VMCS region's first word: Table 25-1.
+inline constexpr std::uint32_t shadow_vmcs_indicator{detail::bit(31)};
+
 // IA32_VMX_BASIC: A.1.
 namespace basic {
 inline constexpr std::uint64_t revision_mask{0x7FFFFFFF};

@@ -29,6 +29,11 @@ inline void l2_call(std::uint64_t word, std::uint64_t value = 0) {
         l2_call(l2_done_word, value);
 }
 
+// An L2 that does nothing else.
+inline void l2_done_at_once() {
+    l2_done();
+}
+
 struct WantedExit {
     ExitReason reason;
     std::uint64_t qualification;
@@ -74,6 +79,7 @@ void test_intercepts();
 void test_events();
 void test_interrupts();
 void test_memory();
+void test_shadowing();
 void test_state();
 
 } // namespace shadowtune::micro_l1

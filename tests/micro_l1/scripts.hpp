@@ -14,5 +14,6 @@ void run_fire(const Parameters& parameters);
 void run_vmx_errors(const Parameters& parameters);
 void run_features(const Parameters& parameters);
 void run_isolation(const Parameters& parameters);
+void run_shadowing(const Parameters& parameters);
 
 } // namespace shadowtune::micro_l1

@@ -41,6 +41,7 @@ inline constexpr std::uint32_t cpu2_descriptor_table{1U << 2};
 inline constexpr std::uint32_t cpu2_vpid{1U << 5};
 inline constexpr std::uint32_t cpu2_wbinvd{1U << 6};
 inline constexpr std::uint32_t cpu2_unrestricted{1U << 7};
+inline constexpr std::uint32_t cpu2_vmcs_shadowing{1U << 14};
 inline constexpr std::uint32_t exit_save_debug{1U << 2};
 inline constexpr std::uint32_t exit_host_64{1U << 9};
 inline constexpr std::uint32_t exit_load_perf_global_ctrl{1U << 12};

@@ -21,8 +21,8 @@ TEST(Capabilities, OffersExactlyWhatL0Emulates) {
     const auto offered{nested::offered_msrs(everything(), sample_revision)};
     EXPECT_EQ(vmx::may_be_one(offered[msr::vmx_true_pin_based]), 0x7FU);
     EXPECT_EQ(vmx::may_be_one(offered[msr::vmx_true_primary]), 0xFFF9FFFEU);
-    // Virtualize APIC accesses to INVPCID, RDSEED exiting, XSAVES.
-    EXPECT_EQ(vmx::may_be_one(offered[msr::vmx_secondary]), 0x00111FFFU);
+    // Virtualize APIC accesses to INVPCID, VMCS shadowing, RDSEED exiting, XSAVES.
+    EXPECT_EQ(vmx::may_be_one(offered[msr::vmx_secondary]), 0x00115FFFU);
     EXPECT_EQ(vmx::may_be_one(offered[msr::vmx_true_exit]), 0x407FFFFFU);
     EXPECT_EQ(vmx::may_be_one(offered[msr::vmx_true_entry]), 0x0000F3FFU);
     EXPECT_EQ(offered[msr::vmx_ept_vpid_cap], 0x00000F0106334141U);
@@ -109,18 +109,32 @@ TEST(Capabilities, FixedBitsPassThrough) {
 TEST(Capabilities, FieldsFollowTheOfferedControls) {
     const auto offered{nested::offered_msrs(everything(), sample_revision)};
     const auto fields{nested::offered_fields(all_fields(), offered)};
-    for (const Field field :
-         {Field::guest_rip, Field::ept_pointer, Field::guest_pdpte_3, Field::virtual_processor_identifier,
-          Field::msr_bitmap, Field::tpr_threshold, Field::eoi_exit_bitmap_3, Field::guest_interrupt_status,
-          Field::vmx_preemption_timer_value, Field::guest_ia32_pat, Field::host_ia32_efer,
-          Field::guest_ia32_perf_global_ctrl, Field::host_ia32_perf_global_ctrl, Field::xss_exiting_bitmap,
-          Field::ple_gap, Field::cr3_target_value_3, Field::vm_instruction_error, Field::vmcs_link_pointer}) {
+    for (const Field field : {Field::guest_rip,
+                              Field::ept_pointer,
+                              Field::guest_pdpte_3,
+                              Field::virtual_processor_identifier,
+                              Field::msr_bitmap,
+                              Field::tpr_threshold,
+                              Field::eoi_exit_bitmap_3,
+                              Field::guest_interrupt_status,
+                              Field::vmx_preemption_timer_value,
+                              Field::guest_ia32_pat,
+                              Field::host_ia32_efer,
+                              Field::guest_ia32_perf_global_ctrl,
+                              Field::host_ia32_perf_global_ctrl,
+                              Field::vmread_bitmap,
+                              Field::vmwrite_bitmap,
+                              Field::xss_exiting_bitmap,
+                              Field::ple_gap,
+                              Field::cr3_target_value_3,
+                              Field::vm_instruction_error,
+                              Field::vmcs_link_pointer}) {
         EXPECT_TRUE(fields.test(field)) << vmcs::info(field).symbol;
     }
     for (const Field field :
-         {Field::posted_interrupt_notification_vector, Field::vm_function_controls, Field::vmread_bitmap,
-          Field::pml_address, Field::pml_index, Field::virtualization_exception_address,
-          Field::encls_exiting_bitmap, Field::tsc_multiplier, Field::sub_page_permission_table_pointer,
+         {Field::posted_interrupt_notification_vector, Field::vm_function_controls, Field::pml_address,
+          Field::pml_index, Field::virtualization_exception_address, Field::encls_exiting_bitmap,
+          Field::tsc_multiplier, Field::sub_page_permission_table_pointer,
           Field::tertiary_processor_based_controls, Field::secondary_vm_exit_controls,
           Field::guest_ia32_bndcfgs, Field::guest_ssp, Field::host_ia32_s_cet, Field::guest_uinv,
           Field::host_ia32_fred_config, Field::seam_guest_keyid, Field::eptp_list_address,
@@ -153,6 +167,7 @@ TEST(Capabilities, EachControlCarriesItsOwnFields) {
          Capability::virtual_interrupt_delivery},
         {msr::vmx_secondary, vmx::secondary::pause_loop_exiting, Capability::pause_loop_exiting},
         {msr::vmx_secondary, vmx::secondary::enable_xsaves_xrstors, Capability::xsaves},
+        {msr::vmx_secondary, vmx::secondary::vmcs_shadowing, Capability::vmcs_shadowing},
         {msr::vmx_true_primary, vmx::primary::use_tpr_shadow, Capability::tpr_shadow},
         {msr::vmx_true_primary, vmx::primary::use_io_bitmaps, Capability::io_bitmaps},
         {msr::vmx_true_primary, vmx::primary::use_msr_bitmaps, Capability::msr_bitmaps},

@@ -308,6 +308,45 @@ TEST(ExitRouting, MsrsAndPortsGoByL1sBitmaps) {
     EXPECT_TRUE(port.goes_to_l1());
 }
 
+// 26.1.3: without the control always; else by the bit, or by any operand bit above 14.
+TEST(ExitRouting, FieldAccessesGoByL1sBitmapsWhereItShadows) {
+    auto page{std::make_unique<nested::BitmapWords>()};
+    page->set(0x681E);
+    page->set(0x7FFF);
+    for (const ExitReason reason : {ExitReason::vmread, ExitReason::vmwrite}) {
+        Exit exit{reason};
+        (reason == ExitReason::vmread ? exit.bitmaps.vmread : exit.bitmaps.vmwrite) = page.get();
+        exit.facts.instruction_information = 0xB0000000; // R11
+        exit.registers[11] = 0x4402;
+        EXPECT_TRUE(exit.goes_to_l1());
+        exit.secondary(secondary::vmcs_shadowing);
+        EXPECT_TRUE(exit.goes_to_l1()); // not activated
+        exit.primary(second);
+        EXPECT_FALSE(exit.goes_to_l1());
+        for (const std::uint64_t field : {0x681EU, 0x7FFFU}) {
+            exit.registers[11] = field;
+            EXPECT_TRUE(exit.goes_to_l1());
+        }
+        for (const std::uint64_t field : {0U, 0x681FU, 0x7FFEU}) {
+            exit.registers[11] = field;
+            EXPECT_FALSE(exit.goes_to_l1());
+        }
+        for (unsigned bit{15}; bit < 64; ++bit) {
+            exit.registers[11] = std::uint64_t{1} << bit;
+            exit.facts.in_64bit_mode = true;
+            EXPECT_TRUE(exit.goes_to_l1()) << bit;
+            exit.facts.in_64bit_mode = false; // the operand has 32 bits
+            EXPECT_EQ(exit.goes_to_l1(), bit < 32) << bit;
+        }
+        // The other instruction's bitmap is not asked, and one that cannot be read asks for everything.
+        exit.facts.in_64bit_mode = true;
+        exit.registers[11] = 0;
+        (reason == ExitReason::vmread ? exit.bitmaps.vmread : exit.bitmaps.vmwrite) = nullptr;
+        (reason == ExitReason::vmread ? exit.bitmaps.vmwrite : exit.bitmaps.vmread) = page.get();
+        EXPECT_TRUE(exit.goes_to_l1());
+    }
+}
+
 TEST(ExitRouting, XsavesNeedsTheComponentInAllThreeMasks) {
     for (const ExitReason reason : {ExitReason::xsaves, ExitReason::xrstors}) {
         Exit exit{reason};

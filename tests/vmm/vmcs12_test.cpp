@@ -53,6 +53,35 @@ TEST_F(Vmcs12Region, LoadTakesNoMoreBitsThanAFieldHasAndNoFieldThatIsNotOffered)
     }
 }
 
+TEST_F(Vmcs12Region, TheShadowIndicatorIsThatOfVmptrld) {
+    memory.write32(region, 0x5354'0001);
+    vmcs12.load(memory, region, {});
+    EXPECT_FALSE(vmcs12.is_shadow());
+    memory.write32(region, 0xD354'0001);
+    EXPECT_FALSE(vmcs12.is_shadow());
+    vmcs12.load(memory, region, {});
+    EXPECT_TRUE(vmcs12.is_shadow());
+    vmcs12.store(memory);
+    EXPECT_EQ(memory.read32(region), 0xD354'0001);
+}
+
+// A field of a region that is not current, by either way.
+TEST_F(Vmcs12Region, AFieldInTheRegionIsThatOfTheVmcs) {
+    const vmcs::FieldSet all{vmcs::testing::all_fields()};
+    fill_region();
+    vmcs12.load(memory, region, all);
+    for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
+        ASSERT_EQ(read_region_field(memory, region, i), vmcs12.get(i)) << vmcs::catalogue[i].symbol;
+    }
+    for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i)
+        write_region_field(memory, region, i, i + 1U);
+    vmcs12.load(memory, region, all);
+    for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
+        const std::uint64_t mask{vmcs::value_mask(vmcs::catalogue[i].width)};
+        ASSERT_EQ(vmcs12.get(i), (i + 1U) & mask) << vmcs::catalogue[i].symbol;
+    }
+}
+
 TEST_F(Vmcs12Region, WhatIsStoredIsLoadedAgain) {
     for (unsigned round{0}; round < 20; ++round) {
         fill_region();

@@ -1,0 +1,109 @@
+#include "hypervisor/nested/l2_ept.hpp"
+
+#include "hypervisor/memory/ept01.hpp"
+#include "hypervisor/nested/entry_checks.hpp"
+#include "hypervisor/nested/guest.hpp"
+#include "hypervisor/nested/l2_bitmaps.hpp"
+#include "hypervisor/nested/vmx_instructions.hpp"
+#include "hypervisor/vmx/exit_information.hpp"
+
+namespace shadowtune::nested {
+
+namespace {
+
+using vmcs::ExitReason;
+
+// How the EPT walk reaches L1's memory.
+struct L1Tables {
+    const memory::L1Memory& memory;
+
+    [[nodiscard]] bool read64(std::uint64_t address, std::uint64_t& value) const {
+        value = __atomic_load_n(static_cast<std::uint64_t*>(memory.pointer(address)), __ATOMIC_RELAXED);
+        return true;
+    }
+    [[nodiscard]] bool compare_exchange64(std::uint64_t address, std::uint64_t expected,
+                                          std::uint64_t desired) const {
+        return __atomic_compare_exchange_n(static_cast<std::uint64_t*>(memory.pointer(address)), &expected,
+                                           desired, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    }
+};
+
+// NMI blocking that an IRET was about to end before its fault is restored for L2's next try (SDM Vol.
+// 3C, 28.2.3).
+void keep_nmi_blocking(Vcpu& vcpu, std::uint64_t qualification) {
+    auto& hw{vcpu.hardware};
+    const auto vectoring{static_cast<std::uint32_t>(hw.read(F::idt_vectoring_information))};
+    if ((qualification & vmx::ept_violation::nmi_unblocking_due_to_iret) == 0) return;
+    if (vmx::interruption::is_valid(vectoring)) return;
+    hw.write(F::guest_interruptibility_state,
+             hw.read(F::guest_interruptibility_state) | vmx::interruptibility::blocking_by_nmi);
+}
+
+void map_in_ept02(Vcpu& vcpu, std::uint64_t guest_physical, const EptWalk& walk) {
+    // L1's own memory type, where it is no RAM, wins over what its EPT says.
+    const std::uint64_t page{walk.address & ~(memory::page_size - 1)};
+    const std::uint64_t type{memory::memory_type_of_range(vcpu.machine.map, page, memory::page_size)};
+    EptWalk composed{walk};
+    if (type == memory::ept_uncacheable && vcpu.machine.l1.is_identity(page, memory::page_size)) {
+        composed.memory_type = static_cast<std::uint8_t>(memory::ept_uncacheable);
+    }
+    if (walk.writable) note_l2_writable(vcpu, walk.address, walk.page_shift);
+    const std::uint64_t eptp12{vcpu.vmcs12.get(F::ept_pointer)};
+    if (!vcpu.ept02->map(vcpu.hardware, vcpu.machine.l1, eptp12, guest_physical, composed)) set_l2_ept(vcpu);
+}
+
+} // namespace
+
+bool l1_uses_ept(const Vcpu& vcpu) {
+    return (secondary_controls_in_force(vcpu.vmcs12.values()) & vmx::secondary::enable_ept) != 0;
+}
+
+EptWalk walk_for_l2(Vcpu& vcpu, std::uint64_t guest_physical, std::uint64_t access) {
+    const EptSettings settings{vcpu.vmcs12.get(F::ept_pointer),
+                               vcpu.machine.offered_msrs[vmx::msr::vmx_ept_vpid_cap],
+                               vcpu.machine.processor.physical_address_bits};
+    L1Tables tables{vcpu.machine.l1};
+    return walk_ept12(tables, settings, guest_physical, access);
+}
+
+void report_ept_fault(Vcpu& vcpu, const EptWalk& walk, const L2Access& access) {
+    ExitOverride exit{};
+    exit.set = true;
+    exit.has_addresses = true;
+    exit.guest_physical = access.guest_physical;
+    exit.guest_linear = access.guest_linear;
+    switch (walk.outcome) {
+    case EptOutcome::violation: {
+        exit.reason = static_cast<std::uint32_t>(ExitReason::ept_violation);
+        exit.qualification = access.about | walk.qualification;
+        return deliver_exit_to_l1(vcpu, exit);
+    }
+    case EptOutcome::misconfiguration:
+        exit.reason = static_cast<std::uint32_t>(ExitReason::ept_misconfiguration);
+        return deliver_exit_to_l1(vcpu, exit);
+    case EptOutcome::ok:
+    case EptOutcome::busy: return;
+    }
+}
+
+void handle_ept_violation(Vcpu& vcpu) {
+    auto& hw{vcpu.hardware};
+    // EPT01 maps every address, so that one of its own can only mean an address wider than it.
+    if (!l1_uses_ept(vcpu)) stop_l1(vcpu, "EPT violation of L2 without EPT of L1");
+    const std::uint64_t address{hw.read(F::guest_physical_address)};
+    const std::uint64_t qualification{hw.read(F::exit_qualification)};
+    const EptWalk walk{walk_for_l2(vcpu, address, qualification & vmx::ept_violation::access_mask)};
+    if (walk.outcome == EptOutcome::ok) {
+        map_in_ept02(vcpu, address, walk);
+        keep_nmi_blocking(vcpu, qualification);
+    }
+    if (walk.outcome == EptOutcome::ok || walk.outcome == EptOutcome::busy) {
+        return redeliver_interrupted_event(vcpu);
+    }
+    // The processor's own bits say what happened in linear addresses; permissions are those of L1's tables.
+    constexpr std::uint64_t walked{vmx::ept_violation::readable | vmx::ept_violation::writable |
+                                   vmx::ept_violation::executable | vmx::ept_violation::access_mask};
+    report_ept_fault(vcpu, walk, {address, hw.read(F::guest_linear_address), qualification & ~walked});
+}
+
+} // namespace shadowtune::nested
