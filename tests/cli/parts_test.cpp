@@ -1,9 +1,11 @@
 // The parts of the command line that need no process.
 
 #include "cli/budget.hpp"
+#include "cli/lab_zoo.hpp"
 #include "cli/quiet.hpp"
 #include "cli/selection.hpp"
 #include "cli/table.hpp"
+#include "lab/failure.hpp"
 #include "tests/db/sample_recording.hpp"
 
 #include <fstream>
@@ -69,6 +71,53 @@ TEST(Selection, FileAndRecording) {
     EXPECT_EQ(parse_recording(plain + ":0").file, plain + ":0");
     std::ofstream{plain + ":3"} << "a file of this very name";
     EXPECT_EQ(parse_recording(plain + ":3").file, plain + ":3");
+}
+
+// What a zoo member's words and its user's options come to.
+struct Words {
+    std::string cmdline;
+    std::string link;
+    std::vector<std::string> type;
+    bool bare{false};
+
+    void add_to(CLI::App& app) {
+        app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+        app.add_option("NAME", name);
+        app.add_option("--cmdline", cmdline);
+        app.add_option("--link", link);
+        app.add_option("--type", type)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        app.add_flag("--bare", bare);
+    }
+
+private:
+    std::string name;
+};
+
+TEST(LabZoo, WhatTheUserGivesTakesPrecedence) {
+    Words user{};
+    CLI::App given{};
+    user.add_to(given);
+    given.parse("linux-6.1 --cmdline \"--odd words\" --bare", false);
+    Words merged{};
+    CLI::App target{};
+    merged.add_to(target);
+    parse_words_then_given({"--cmdline", "quiet", "--link", "l", "--type", "a", "--type", "b c"}, given,
+                           target);
+    EXPECT_EQ(merged.cmdline, "--odd words");
+    EXPECT_EQ(merged.link, "l");
+    EXPECT_EQ(merged.type, (std::vector<std::string>{"a", "b c"}));
+    EXPECT_TRUE(merged.bare);
+}
+
+TEST(LabZoo, AMemberWithoutItsFilesNamesTheMend) {
+    const test::TemporaryFolder folder{};
+    try {
+        (void)zoo_words("linux-6.1", folder.path());
+        ADD_FAILURE() << "no error";
+    } catch (const lab::Failure& failure) {
+        EXPECT_EQ(failure.code(), lab::ExitCode::not_ready);
+        EXPECT_NE(std::string{failure.what()}.find("scripts/setup --zoo linux-6.1"), std::string::npos);
+    }
 }
 
 } // namespace

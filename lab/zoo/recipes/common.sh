@@ -48,16 +48,19 @@ zoo_apt_begin() {
     [ -z "$(find "$zoo_apt_root/updated" -mtime -1 2>/dev/null)" ] || return 0
     say "fetching the lists of $1 ($2)"
     printf '%s\n' "${sources[@]}" > "$zoo_apt_root/sources.list"
-    if ! zoo_update && [ ${#sources[@]} -gt 1 ]; then
-        # Kernels of a point release do as well; a mirror in the middle of its own update must not stop the zoo.
-        say "$security gives no good lists of $release-security ($(zoo_apt_error)); going on without"
+    if ! zoo_update; then
+        local trouble
+        trouble=$(zoo_apt_error)
+        # Kernels of a point release do as well: a mirror in the middle of its own update must not stop the zoo.
         echo "${sources[0]}" > "$zoo_apt_root/sources.list"
-        zoo_update
-    fi || fail "$mirror gives no good lists of $1: $(zoo_apt_error); check the network, or set ZOO_MIRROR (old suites: http://archive.debian.org/debian)"
+        [ ${#sources[@]} -gt 1 ] && zoo_update ||
+            fail "$mirror gives no good lists of $1: $trouble; check the network, or set ZOO_MIRROR (old suites: http://archive.debian.org/debian)"
+        say "$security gives no good lists of $release-security ($trouble); going on without"
+    fi
     touch "$zoo_apt_root/updated"
 }
 
-zoo_update() { zoo_apt apt-get update > "$zoo_apt_root/log" 2>&1; }
+zoo_update() { zoo_apt apt-get update --error-on=any > "$zoo_apt_root/log" 2>&1; }
 
 # The first line of what apt said last, without its prefix.
 zoo_apt_error() { sed -n 's/^E: *//p' "$zoo_apt_root/log" | head -1 | grep . || echo "see $zoo_apt_root/log"; }
