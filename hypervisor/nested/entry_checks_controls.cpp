@@ -145,7 +145,10 @@ namespace interruption = vmx::interruption;
 [[nodiscard]] Check check_error_code(const Checked& c, std::uint32_t information) {
     const bool deliver{interruption::has_error_code(information)};
     const bool is_exception{interruption::type(information) == vmx::EventType::hardware_exception};
-    const bool is_protected{(c.get(Field::guest_cr0) & detail::cr0_pe) != 0};
+    // Without "unrestricted guest" a guest is never in real mode, whatever its CR0 says: that is refused
+    // later.
+    const bool is_protected{!c.secondary(secondary::unrestricted_guest) ||
+                            (c.get(Field::guest_cr0) & detail::cr0_pe) != 0};
     const bool any_vector{(c.offered[vmx::msr::vmx_basic] & vmx::basic::any_error_code) != 0};
     if (!is_exception || !is_protected) {
         if (deliver)

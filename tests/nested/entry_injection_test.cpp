@@ -126,6 +126,21 @@ TEST(EntryInjection, ErrorCodesOfAllVectors) {
     }
 }
 
+// The same section: in real mode there are none, and only an unrestricted guest is ever in it. A CR0 without
+// PE and without "unrestricted guest" is refused as guest state, not here.
+TEST(EntryInjection, ErrorCodesInRealMode) {
+    constexpr std::uint8_t general_protection{13};
+    for (const bool unrestricted : {false, true}) {
+        for (const bool deliver : {false, true}) {
+            EntrySample sample{};
+            if (unrestricted) sample.secondary(vmx::secondary::unrestricted_guest);
+            sample.set(Field::guest_cr0, 0x20);
+            sample.inject(general_protection, EventType::hardware_exception, deliver);
+            EXPECT_EQ(sample.controls().ok(), deliver != unrestricted) << unrestricted << deliver;
+        }
+    }
+}
+
 TEST(EntryInjection, ReservedBitsOfTheInjectedEvent) {
     for (unsigned bit{12}; bit < 31; ++bit) {
         EntrySample sample{};
