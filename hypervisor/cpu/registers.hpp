@@ -13,8 +13,9 @@ inline constexpr std::uint64_t pe{1U << 0}, mp{1U << 1}, em{1U << 2}, ts{1U << 3
 }
 
 namespace cr4 {
-inline constexpr std::uint64_t pse{1U << 4}, pae{1U << 5}, pge{1U << 7}, osfxsr{1U << 9}, la57{1U << 12},
-    vmxe{1U << 13}, pcide{1U << 17}, osxsave{1U << 18}, smep{1U << 20}, smap{1U << 21}, pke{1U << 22};
+inline constexpr std::uint64_t de{1U << 3}, pse{1U << 4}, pae{1U << 5}, pge{1U << 7}, osfxsr{1U << 9},
+    la57{1U << 12}, vmxe{1U << 13}, pcide{1U << 17}, osxsave{1U << 18}, smep{1U << 20}, smap{1U << 21},
+    pke{1U << 22};
 }
 
 namespace efer {
@@ -82,6 +83,24 @@ inline void out8(std::uint16_t port, std::uint8_t value) {
     std::uint8_t value{};
     asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
     return value;
+}
+
+// One access of 1, 2 or 4 bytes.
+[[nodiscard]] inline std::uint32_t in(std::uint16_t port, unsigned size) {
+    std::uint32_t value{0};
+    switch (size) {
+    case 1: asm volatile("inb %1, %b0" : "+a"(value) : "Nd"(port)); break;
+    case 2: asm volatile("inw %1, %w0" : "+a"(value) : "Nd"(port)); break;
+    default: asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port)); break;
+    }
+    return value;
+}
+inline void out(std::uint16_t port, unsigned size, std::uint32_t value) {
+    switch (size) {
+    case 1: asm volatile("outb %b0, %1" : : "a"(value), "Nd"(port)); break;
+    case 2: asm volatile("outw %w0, %1" : : "a"(value), "Nd"(port)); break;
+    default: asm volatile("outl %0, %1" : : "a"(value), "Nd"(port)); break;
+    }
 }
 
 [[noreturn]] inline void halt_forever() {

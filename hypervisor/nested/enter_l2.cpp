@@ -102,7 +102,6 @@ void write_controls(Vcpu& vcpu) {
     exit |= exit12 & taken_over;
     // A VM-exit MSR-store area must still find L2's values (28.4 comes before 28.5): L0 loads L1's behind it.
     if (vmcs12.get32(F::vm_exit_msr_store_count) == 0) exit |= exit12 & loaded_by_exit;
-    if ((pin12 & vmx::pin::activate_preemption_timer) != 0) exit |= vmx::exit::save_preemption_timer_value;
     hw.write(F::primary_vm_exit_controls, vmx::adjust(exit, exit_capability(msrs)));
 
     const std::uint32_t entry{vmx::entry::load_debug_controls | vmx::entry::load_efer |
@@ -152,7 +151,7 @@ void write_conditional_state(Vcpu& vcpu, const L1State& l1) {
 
 // Without EPT an entry to PAE paging loads the PDPTEs from memory (27.3.2.4); vmcs02 has EPT, so that the
 // processor takes them from its fields. False where a reserved bit is set (27.3.1.6; Vol. 3A, Table 5-8).
-[[nodiscard]] bool load_pdptes(Vcpu& vcpu) {
+[[nodiscard]] bool load_pdptes(Vcpu& vcpu, std::uint64_t (&pdptes)[4]) {
     auto& hw{vcpu.hardware};
     const Vmcs12& vmcs12{vcpu.vmcs12};
     if ((secondary_controls_in_force(vmcs12.values()) & vmx::secondary::enable_ept) != 0) return true;
@@ -161,36 +160,50 @@ void write_conditional_state(Vcpu& vcpu, const L1State& l1) {
         return true;
     constexpr std::uint64_t present{1}, reserved{0x1E6};
     const std::uint64_t table{hw.read(F::guest_cr3) & 0xFFFF'FFE0};
+    vcpu.machine.l1.read(table, pdptes, sizeof(pdptes));
     const F fields[]{F::guest_pdpte_0, F::guest_pdpte_1, F::guest_pdpte_2, F::guest_pdpte_3};
     for (unsigned i{0}; i < 4; ++i) {
-        const std::uint64_t pdpte{vcpu.machine.l1.read64(table + 8 * i)};
-        const bool too_wide{pdpte >> vcpu.machine.processor.physical_address_bits != 0};
-        if ((pdpte & present) != 0 && ((pdpte & reserved) != 0 || too_wide)) return false;
-        hw.write(fields[i], pdpte);
+        const bool too_wide{pdptes[i] >> vcpu.machine.processor.physical_address_bits != 0};
+        if ((pdptes[i] & present) != 0 && ((pdptes[i] & reserved) != 0 || too_wide)) return false;
+        hw.write(fields[i], pdptes[i]);
     }
     return true;
 }
 
-// The timer runs down whichever of the two comes first; L0's is there to look at the link.
-void arm_timer(Vcpu& vcpu) {
-    const bool l1_uses_it{(vcpu.vmcs12.get32(F::pin_based_controls) & vmx::pin::activate_preemption_timer) !=
-                          0};
-    if (l1_uses_it) vcpu.timer_left = vcpu.vmcs12.get32(F::vmx_preemption_timer_value);
-    load_l2_timer(vcpu, l1_uses_it);
+// The exit qualification where a PDPTE has a reserved bit set: they are looked at last, so that whatever else
+// is wrong with the guest state comes first (27.3.1.6).
+[[nodiscard]] std::uint64_t refused_pdptes(Vcpu& vcpu, EntryContext context, const std::uint64_t* pdptes) {
+    fetch_fields(vcpu, vcpu.vmcs12.in_vmcs02());
+    context.pdptes = pdptes;
+    const auto state{
+        check_guest_state(vcpu.vmcs12.values(), vcpu.machine.offered_msrs, vcpu.machine.processor, context)};
+    return static_cast<std::uint64_t>(state ? GuestFailure::pdpte : state.error().qualification);
 }
 
-// L1's VPIDs share one of ours: the translations of another one must not be met (SDM Vol. 3C, 29.4.3.3).
-// Without VPID both entry and exit flush.
-void switch_vpid(Vcpu& vcpu) {
-    const bool in_use{(secondary_controls_in_force(vcpu.vmcs12.values()) & vmx::secondary::enable_vpid) != 0};
-    const std::uint16_t vpid12{
-        in_use ? static_cast<std::uint16_t>(vcpu.vmcs12.get(F::virtual_processor_identifier))
-               : std::uint16_t{0}};
-    if (!in_use || vpid12 != vcpu.last_vpid12) {
-        vcpu.hardware.invalidate(vmx::InvalidateVpid::single_context, vpid_l2);
-        vcpu.last_vpid12 = vpid12;
+void start_timer(Vcpu& vcpu) {
+    const Vmcs12& vmcs12{vcpu.vmcs12};
+    if ((vmcs12.get32(F::pin_based_controls) & vmx::pin::activate_preemption_timer) == 0) {
+        return vcpu.timer.stop();
     }
-    if (!in_use) vcpu.hardware.invalidate(vmx::InvalidateVpid::single_context, vpid_l1);
+    const auto rate{static_cast<unsigned>(vcpu.machine.hardware_msrs[vmx::msr::vmx_misc] &
+                                          vmx::misc::preemption_timer_rate_mask)};
+    vcpu.timer.start(cpu::rdtsc(), rate, vmcs12.get32(F::vmx_preemption_timer_value));
+}
+
+// Without VPID both entry and exit flush L1's translations, too: L1 and L2 share VPID 0 (SDM Vol.
+// 3C, 29.4.3.1).
+void switch_vpid(Vcpu& vcpu) {
+    auto& hw{vcpu.hardware};
+    vcpu.l2_has_vpid = (secondary_controls_in_force(vcpu.vmcs12.values()) & vmx::secondary::enable_vpid) != 0;
+    const auto vpid12{
+        static_cast<std::uint16_t>(vcpu.l2_has_vpid ? vcpu.vmcs12.get(F::virtual_processor_identifier) : 0)};
+    const std::uint16_t vpid02{vpid02_for(vpid12)};
+    if (vpid02 != vcpu.vpid02) {
+        vcpu.vpid02 = vpid02;
+        hw.write(F::virtual_processor_identifier, vpid02);
+    }
+    if (vpid02 == vpid_flushed) hw.invalidate(vmx::InvalidateVpid::single_context, vpid_flushed);
+    if (!vcpu.l2_has_vpid) hw.invalidate(vmx::InvalidateVpid::single_context, vpid_l1);
 }
 
 void update_vmcs02(Vcpu& vcpu, const L1State& l1) {
@@ -206,7 +219,7 @@ void update_vmcs02(Vcpu& vcpu, const L1State& l1) {
         [&](vmcs::FieldIndex field) { hw.write(vmcs::catalogue[field].encoding, vmcs12.get(field)); });
     if (any(dirty, combined_fields)) write_controls(vcpu);
     write_conditional_state(vcpu, l1);
-    arm_timer(vcpu);
+    start_timer(vcpu);
     // May drop the tables that the next line names.
     set_l2_bitmaps(vcpu, any(dirty, combined_fields));
     set_l2_ept(vcpu);
@@ -220,7 +233,8 @@ void fetch_for_entry(Vcpu& vcpu) {
     const std::uint32_t injected{vmcs12.get32(F::vm_entry_interruption_information)};
     if (vmx::interruption::is_valid(injected) &&
         vmx::interruption::type(injected) == vmx::EventType::hardware_exception) {
-        needed.set(F::guest_cr0); // 27.2.1.3: an error code only in protected mode
+        needed.set(
+            F::guest_cr0); // 27.2.1.3: an unrestricted guest takes an error code only in protected mode
     }
     if (vmcs12.get32(F::vm_entry_msr_load_count) != 0) needed |= msr_list_fields;
     needed &= vmcs12.in_vmcs02();
@@ -270,14 +284,14 @@ void enter(Vcpu& vcpu, bool launch) {
             vcpu, {true, reason_guest_state, static_cast<std::uint64_t>(state.error().qualification)});
     }
     update_vmcs02(vcpu, l1);
-    const bool pdptes_loaded{load_pdptes(vcpu)};
+    std::uint64_t pdptes[4];
+    const bool pdptes_loaded{load_pdptes(vcpu, pdptes)};
     switch_vpid(vcpu);
     vmcs12.clean();
     vcpu.runs_l2 = true;
     finish_round_trip(vcpu);
     if (!pdptes_loaded) {
-        return deliver_exit_to_l1(
-            vcpu, {true, reason_guest_state, static_cast<std::uint64_t>(GuestFailure::pdpte)});
+        return deliver_exit_to_l1(vcpu, {true, reason_guest_state, refused_pdptes(vcpu, context, pdptes)});
     }
     if (const std::uint32_t count{vmcs12.get32(F::vm_entry_msr_load_count)}; count != 0) {
         const std::uint32_t bad{load_msr_list(vcpu, vmcs12.get(F::vm_entry_msr_load_address), count)};

@@ -54,6 +54,22 @@ struct Descriptor {
     return type < 4 && is_offered(vcpu, by_type[type]);
 }
 
+// The same for the VPID that stands for L1's. What is flushed at each entry has nothing to lose.
+void invalidate_vpid(Vcpu& vcpu, std::uint64_t type, std::uint16_t vpid02, std::uint64_t address) {
+    auto& hw{vcpu.hardware};
+    using vmx::InvalidateVpid;
+    if (type == static_cast<std::uint64_t>(InvalidateVpid::all_contexts)) {
+        return hw.invalidate(InvalidateVpid::all_contexts, 0);
+    }
+    if (vpid02 == vpid_flushed) return;
+    // L0 runs with 4-level paging, and INVVPID fails on what is not canonical there.
+    if (type == static_cast<std::uint64_t>(InvalidateVpid::address) && memory::is_canonical(address, 48)) {
+        return hw.invalidate(InvalidateVpid::address, vpid02, address);
+    }
+    const bool keeps_globals{type == static_cast<std::uint64_t>(InvalidateVpid::retaining_globals)};
+    hw.invalidate(keeps_globals ? InvalidateVpid::retaining_globals : InvalidateVpid::single_context, vpid02);
+}
+
 } // namespace
 
 void emulate_invept(Vcpu& vcpu) {
@@ -90,16 +106,7 @@ void emulate_invvpid(Vcpu& vcpu) {
     if (reserved || bad_vpid || bad_address) {
         return vm_fail(vcpu, InstructionError::invalid_operand_to_invept_invvpid);
     }
-    // All of L1's VPIDs run under one of ours, and entering another flushes it (nested/enter_l2.cpp). So only
-    // the one that ran last has translations to lose.
-    if (type == 2 || vpid == vcpu.last_vpid12) {
-        // L0 runs with 4-level paging, and INVVPID fails on what is not canonical there.
-        if (type == 0 && memory::is_canonical(descriptor.second, 48)) {
-            vcpu.hardware.invalidate(vmx::InvalidateVpid::address, vpid_l2, descriptor.second);
-        } else {
-            vcpu.hardware.invalidate(vmx::InvalidateVpid::single_context, vpid_l2);
-        }
-    }
+    invalidate_vpid(vcpu, type, vpid02_for(vpid), descriptor.second);
     vm_succeed(vcpu);
 }
 

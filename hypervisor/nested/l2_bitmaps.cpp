@@ -1,5 +1,6 @@
 #include "hypervisor/nested/l2_bitmaps.hpp"
 
+#include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/nested/entry_checks.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 
@@ -7,27 +8,29 @@ namespace shadowtune::nested {
 
 namespace {
 
+// In timer ticks: long enough for the instruction that they are for, or for part of a string.
+constexpr std::uint32_t merged_io_bitmaps_last{64};
+
 [[nodiscard]] const BitmapWords* l1_page(const Vcpu& vcpu, F address) {
     return static_cast<const BitmapWords*>(vcpu.machine.l1.pointer(vcpu.vmcs12.get(address)));
 }
 
-// Whether the processor may use L1's own page while L2 runs. L2 must not be able to write to it: it would
-// take away what L0 asks for, its link and IA32_APIC_BASE. So the page must be one that L2's EPT never mapped
-// writable since it was first used so: the tables are dropped then, and note_l2_writable() hears of each
-// mapping made after that.
-[[nodiscard]] bool may_use_in_place(Vcpu& vcpu, F field, const OwnBitmap& l0, const BitmapWords& page) {
+// Whether L2 cannot write to this page of L1's: it would take away what L0 asks for, its link and
+// IA32_APIC_BASE, or change what a merged copy was made of. So the page must be one that L2's EPT never
+// mapped writable since it was first looked at here: the tables are dropped then, and note_l2_writable()
+// hears of each mapping made after that.
+[[nodiscard]] bool is_out_of_l2s_reach(Vcpu& vcpu, F field, const BitmapWords& page) {
     const Vmcs12& vmcs12{vcpu.vmcs12};
     const std::uint64_t address{vmcs12.get(field)};
     const bool has_ept{(secondary_controls_in_force(vmcs12.values()) & vmx::secondary::enable_ept) != 0};
     const bool is_l1s_own{reinterpret_cast<std::uint64_t>(&page) == address};
     const bool is_virtual_apic{vmcs12.get(F::virtual_apic_address) == address};
-    if (!l0.is_covered_by(page) || !has_ept || !is_l1s_own || is_virtual_apic) return false;
-    auto& known{vcpu.bitmaps_in_place};
-    if (known.l2_writes) return false;
+    auto& known{vcpu.watched_bitmaps};
+    if (!has_ept || !is_l1s_own || is_virtual_apic || known.l2_writes) return false;
     for (std::size_t i{0}; i < known.count; ++i) {
         if (known.pages[i] == address) return true;
     }
-    if (known.count == BitmapsInPlace::capacity) return false;
+    if (known.count == WatchedBitmaps::capacity) return false;
     known.pages[known.count++] = address;
     vcpu.ept02->forget_all(vcpu.hardware);
     return true;
@@ -43,7 +46,7 @@ void set_msr_bitmap(Vcpu& vcpu, std::uint32_t primary12) {
         return;
     }
     const BitmapWords* const l1{l1_page(vcpu, F::msr_bitmap)};
-    if (may_use_in_place(vcpu, F::msr_bitmap, vcpu.machine.msr_bitmap, *l1)) {
+    if (vcpu.machine.msr_bitmap.is_covered_by(*l1) && is_out_of_l2s_reach(vcpu, F::msr_bitmap, *l1)) {
         vcpu.hardware.write(F::msr_bitmap, physical(l1));
         return;
     }
@@ -51,18 +54,33 @@ void set_msr_bitmap(Vcpu& vcpu, std::uint32_t primary12) {
     vcpu.hardware.write(F::msr_bitmap, physical(vcpu.merged_msr_bitmap));
 }
 
-void set_io_bitmap(Vcpu& vcpu, std::uint32_t primary12, F field, const OwnBitmap& l0, BitmapWords* merged) {
-    const BitmapWords* l1{nullptr};
-    if ((primary12 & vmx::primary::use_io_bitmaps) != 0) {
-        l1 = l1_page(vcpu, field);
-        if (may_use_in_place(vcpu, field, l0, *l1)) return vcpu.hardware.write(field, physical(l1));
-    } else if ((primary12 & vmx::primary::unconditional_io_exiting) != 0) {
-        return vcpu.hardware.write(field, physical(vcpu.machine.all_ones));
-    } else {
-        return vcpu.hardware.write(field, physical(l0.page));
+// The page that the processor is to use for one half of the ports.
+[[nodiscard]] const BitmapWords* io_bitmap(Vcpu& vcpu, std::uint32_t primary12, F field, const OwnBitmap& l0,
+                                           BitmapWords* merged) {
+    if ((primary12 & vmx::primary::use_io_bitmaps) == 0) {
+        const bool all{(primary12 & vmx::primary::unconditional_io_exiting) != 0};
+        return all ? vcpu.machine.all_ones : l0.page;
     }
+    const BitmapWords* const l1{l1_page(vcpu, field)};
+    const bool is_covered{l0.is_covered_by(*l1)};
+    if (!is_out_of_l2s_reach(vcpu, field, *l1)) {
+        vcpu.io_is_decided_at_exit = true;
+        return vcpu.machine.all_ones;
+    }
+    if (is_covered) return l1;
     merge_io_bitmap(*merged, *l0.page, primary12, l1);
-    vcpu.hardware.write(field, physical(merged));
+    return merged;
+}
+
+void set_io_bitmaps(Vcpu& vcpu, std::uint32_t primary12) {
+    vcpu.io_is_decided_at_exit = false;
+    const auto& machine{vcpu.machine};
+    const BitmapWords* const a{
+        io_bitmap(vcpu, primary12, F::io_bitmap_a, machine.io_bitmap_a, vcpu.merged_io_bitmap_a)};
+    const BitmapWords* const b{
+        io_bitmap(vcpu, primary12, F::io_bitmap_b, machine.io_bitmap_b, vcpu.merged_io_bitmap_b)};
+    vcpu.hardware.write(F::io_bitmap_a, physical(a));
+    vcpu.hardware.write(F::io_bitmap_b, physical(b));
 }
 
 } // namespace
@@ -74,12 +92,29 @@ void set_l2_bitmaps(Vcpu& vcpu, bool controls_changed) {
     set_msr_bitmap(vcpu, primary12);
     const bool io_in_memory{(primary12 & vmx::primary::use_io_bitmaps) != 0};
     if (!controls_changed && !io_in_memory) return;
-    set_io_bitmap(vcpu, primary12, F::io_bitmap_a, vcpu.machine.io_bitmap_a, vcpu.merged_io_bitmap_a);
-    set_io_bitmap(vcpu, primary12, F::io_bitmap_b, vcpu.machine.io_bitmap_b, vcpu.merged_io_bitmap_b);
+    set_io_bitmaps(vcpu, primary12);
+}
+
+void merge_io_bitmaps_until_exit(Vcpu& vcpu) {
+    const std::uint32_t primary12{vcpu.vmcs12.get32(F::primary_processor_based_controls)};
+    const auto& machine{vcpu.machine};
+    merge_io_bitmap(*vcpu.merged_io_bitmap_a, *machine.io_bitmap_a.page, primary12,
+                    l1_page(vcpu, F::io_bitmap_a));
+    merge_io_bitmap(*vcpu.merged_io_bitmap_b, *machine.io_bitmap_b.page, primary12,
+                    l1_page(vcpu, F::io_bitmap_b));
+    vcpu.hardware.write(F::io_bitmap_a, physical(vcpu.merged_io_bitmap_a));
+    vcpu.hardware.write(F::io_bitmap_b, physical(vcpu.merged_io_bitmap_b));
+    vcpu.io_bitmaps_until_exit = true;
+}
+
+void end_merged_io_bitmaps(Vcpu& vcpu) {
+    vcpu.io_bitmaps_until_exit = false;
+    vcpu.hardware.write(F::io_bitmap_a, physical(vcpu.machine.all_ones));
+    vcpu.hardware.write(F::io_bitmap_b, physical(vcpu.machine.all_ones));
 }
 
 void note_l2_writable(Vcpu& vcpu, std::uint64_t address, unsigned page_shift) {
-    auto& known{vcpu.bitmaps_in_place};
+    auto& known{vcpu.watched_bitmaps};
     if (known.l2_writes) return;
     // EPT02's pages are of 2 MiB at the most (nested/ept02.cpp).
     const std::uint64_t mask{page_shift > 12 ? memory::large_page_size - 1 : memory::page_size - 1};
@@ -116,9 +151,11 @@ void set_l2_ept(Vcpu& vcpu) {
     vcpu.hardware.write(F::ept_pointer, eptp02);
 }
 
-void load_l2_timer(Vcpu& vcpu, bool l1_uses_it) {
-    const std::uint32_t value{l1_uses_it && vcpu.timer_left < vcpu.backstop ? vcpu.timer_left
-                                                                            : vcpu.backstop};
+void load_l2_timer(Vcpu& vcpu) {
+    const std::uint64_t now{vcpu.timer.is_active() ? cpu::rdtsc() : 0};
+    const std::uint32_t value{
+        vcpu.timer.load(now, vcpu.io_bitmaps_until_exit ? merged_io_bitmaps_last : vcpu.backstop)};
+    if (value == vcpu.timer_loaded) return;
     vcpu.timer_loaded = value;
     vcpu.hardware.write(F::vmx_preemption_timer_value, value);
 }

@@ -9,20 +9,27 @@ namespace shadowtune::nested {
 
 // Points vmcs02 at bitmaps in which both L0's and L1's wishes are set. L1's own page serves where it asks for
 // all that L0 asks for and L2 cannot write to it; else the pages are merged, at every entry, since L1 changes
-// its pages in memory as it likes. May drop the tables of EPT02: set_l2_ept() comes after it.
+// its pages in memory as it likes. I/O bitmaps that L2 can write to have effect at once on a processor: then
+// all ports exit, and L1's page as it is at the exit decides. May drop the tables of EPT02: set_l2_ept()
+// comes after it.
 void set_l2_bitmaps(Vcpu& vcpu, bool controls_changed);
+
+// Where all ports exit: lets the processor itself execute the I/O instruction that exited, with the bitmaps
+// merged as they are now, until the next exit, which comes soon.
+void merge_io_bitmaps_until_exit(Vcpu& vcpu);
+void end_merged_io_bitmaps(Vcpu& vcpu);
 
 // L1's pages as they are now, for the question whose an exit is.
 [[nodiscard]] L1Bitmaps l1_bitmaps(const Vcpu& vcpu);
 
-// L2 is about to get write access to this page of L1's: if it is a bitmap in use, no page is used in place
-// from now on.
+// L2 is about to get write access to this page of L1's: if it is a bitmap in use, none is used in place from
+// now on.
 void note_l2_writable(Vcpu& vcpu, std::uint64_t address, unsigned page_shift);
 
 // Points vmcs02 at the tables composed for L1's EPTP; its place may have changed since the last entry.
 void set_l2_ept(Vcpu& vcpu);
 
-// Loads vmcs02's timer with the smaller of what is left of L1's and L0's own.
-void load_l2_timer(Vcpu& vcpu, bool l1_uses_it);
+// Loads vmcs02's timer with the smaller of what is left of L1's and L0's own: the last thing before L2 runs.
+void load_l2_timer(Vcpu& vcpu);
 
 } // namespace shadowtune::nested

@@ -17,20 +17,6 @@ namespace {
 
 using vmcs::ExitReason;
 
-// What is left of L1's timer: the processor saved what was left of the smaller one.
-[[nodiscard]] bool l1_timer_in_use(const Vcpu& vcpu) {
-    return (vcpu.vmcs12.get32(F::pin_based_controls) & vmx::pin::activate_preemption_timer) != 0;
-}
-
-void account_timer(Vcpu& vcpu) {
-    if (!l1_timer_in_use(vcpu)) return;
-    const auto saved{static_cast<std::uint32_t>(vcpu.hardware.read(F::vmx_preemption_timer_value))};
-    // Bochs 2.7 saves an older value where the timer was entered with 0; none can be larger than what was
-    // loaded.
-    const std::uint32_t left{saved < vcpu.timer_loaded ? saved : vcpu.timer_loaded};
-    vcpu.timer_left -= vcpu.timer_loaded - left;
-}
-
 [[nodiscard]] ExitFacts facts_of(Vcpu& vcpu, std::uint32_t reason) {
     auto& hw{vcpu.hardware};
     ExitFacts facts{};
@@ -58,12 +44,40 @@ void account_timer(Vcpu& vcpu) {
     case ExitReason::mov_dr: facts.qualification = hw.read(F::exit_qualification); break;
     case ExitReason::xsaves:
     case ExitReason::xrstors: facts.ia32_xss = cpu::rdmsr(cpu::msr::xss); break;
-    case ExitReason::preemption_timer_expired:
-        facts.preemption_timer_is_l0s = !l1_timer_in_use(vcpu) || vcpu.timer_left != 0;
-        break;
+    case ExitReason::preemption_timer_expired: facts.preemption_timer_is_l0s = !vcpu.timer.expires(); break;
     default: break;
     }
     return facts;
+}
+
+[[nodiscard]] bool is_l0s_port(vmx::IoAccess io) {
+    return io.port() < devices::com2_base + devices::uart_ports && io.port() + io.size() > devices::com2_base;
+}
+
+// A port that exits only because L0 has to look at L1's bitmaps first. L0 executes the instruction; where
+// more belongs to it than the port's data (memory, or an I/O breakpoint), the processor does.
+void pass_io(Vcpu& vcpu, vmx::IoAccess io) {
+    auto& hw{vcpu.hardware};
+    constexpr std::uint64_t breakpoints_on{0xFF};
+    const bool may_break{(hw.read(F::guest_cr4) & cpu::cr4::de) != 0 &&
+                         (hw.read(F::guest_dr7) & breakpoints_on) != 0};
+    if (io.is_string() || may_break) return merge_io_bitmaps_until_exit(vcpu);
+    auto& rax{vcpu.registers.rax()};
+    const std::uint64_t mask{io.size() == 4 ? 0xFFFF'FFFF : (std::uint64_t{1} << io.size() * 8) - 1};
+    if (io.is_in()) {
+        const std::uint32_t value{cpu::in(io.port(), io.size())};
+        // IN to EAX clears the upper half of RAX, as every 32-bit result does.
+        rax = io.size() == 4 ? value : (rax & ~mask) | value;
+    } else {
+        cpu::out(io.port(), io.size(), static_cast<std::uint32_t>(rax & mask));
+    }
+    skip_instruction(vcpu);
+}
+
+void handle_io(Vcpu& vcpu) {
+    const vmx::IoAccess io{vcpu.hardware.read(F::exit_qualification)};
+    if (is_l0s_port(io)) return emulate_io(vcpu);
+    pass_io(vcpu, io);
 }
 
 // Whether L0 had its own reason for an exit that L1's controls, as they are now, do not want. L1's bitmaps
@@ -78,8 +92,7 @@ void account_timer(Vcpu& vcpu) {
     case ExitReason::wrmsr: return is_l0s_msr(static_cast<std::uint32_t>(vcpu.registers.rcx()));
     case ExitReason::io_instruction: {
         const vmx::IoAccess io{vcpu.hardware.read(F::exit_qualification)};
-        return io.port() < devices::com2_base + devices::uart_ports &&
-               io.port() + io.size() > devices::com2_base;
+        return vcpu.io_is_decided_at_exit || is_l0s_port(io);
     }
     default: return false;
     }
@@ -90,14 +103,13 @@ void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
     switch (static_cast<ExitReason>(reason)) {
     case ExitReason::rdmsr: emulate_rdmsr(vcpu); break;
     case ExitReason::wrmsr: emulate_wrmsr(vcpu); break;
-    case ExitReason::io_instruction: emulate_io(vcpu); break;
+    case ExitReason::io_instruction: handle_io(vcpu); break;
     case ExitReason::ept_violation: handle_ept_violation(vcpu); break;
     case ExitReason::vmread: emulate_l2_vmread(vcpu); break;
     case ExitReason::vmwrite: emulate_l2_vmwrite(vcpu); break;
     default: break; // the timer's: the link is looked at after every exit
     }
     if (!vcpu.runs_l2) return;
-    load_l2_timer(vcpu, l1_timer_in_use(vcpu));
     // An event that L0 has delivered leaves its own error code and length in vmcs02.
     if (static_cast<ExitReason>(reason) != ExitReason::preemption_timer_expired) {
         vcpu.vmcs12.mark_dirty(
@@ -119,7 +131,7 @@ void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
 } // namespace
 
 void handle_l2_exit(Vcpu& vcpu, std::uint32_t reason) {
-    account_timer(vcpu);
+    if (vcpu.io_bitmaps_until_exit) end_merged_io_bitmaps(vcpu);
     if ((reason & vmx::exit_reason_entry_failure) != 0) return deliver_exit_to_l1(vcpu, {});
     vcpu.vmcs02.launched = true;
     if (static_cast<ExitReason>(reason) == ExitReason::ept_violation) return keep_exit(vcpu, reason);

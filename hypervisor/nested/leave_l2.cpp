@@ -39,7 +39,7 @@ void save_l2_state(Vcpu& vcpu) {
     const std::uint32_t pin12{vmcs12.get32(F::pin_based_controls)};
     if ((pin12 & vmx::pin::activate_preemption_timer) != 0 &&
         (exit12 & vmx::exit::save_preemption_timer_value) != 0) {
-        vmcs12.leave(F::vmx_preemption_timer_value, vcpu.timer_left);
+        vmcs12.leave(F::vmx_preemption_timer_value, vcpu.timer.left(vcpu.exit_tsc));
     }
     // 28.2 (last paragraph of the introduction): an exit clears the valid bit of the VM-entry interruption
     // information.
@@ -240,7 +240,7 @@ void deliver_exit_to_l1(Vcpu& vcpu, const ExitOverride& exit) {
     vcpu.runs_l2 = false;
     vcpu.reason = static_cast<std::uint8_t>(reason & vmx::basic_exit_reason_mask);
     vcpu.l2_exit_tsc = vcpu.exit_tsc;
-    if (vcpu.last_vpid12 == 0) hw.invalidate(vmx::InvalidateVpid::single_context, vpid_l1);
+    if (!vcpu.l2_has_vpid) hw.invalidate(vmx::InvalidateVpid::single_context, vpid_l1);
     if (const std::uint32_t count{vmcs12.get32(F::vm_exit_msr_load_count)}; count != 0) {
         if (load_msr_list(vcpu, vmcs12.get(F::vm_exit_msr_load_address), count) != 0) {
             stop_l1(vcpu, "VMX abort 4: an MSR of the VM-exit MSR-load area cannot be loaded");

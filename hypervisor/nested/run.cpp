@@ -6,6 +6,7 @@
 #include "hypervisor/nested/exits.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/guest.hpp"
+#include "hypervisor/nested/l2_bitmaps.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/nested/vmx_result.hpp"
 #include "hypervisor/shadow/shadowing.hpp"
@@ -87,7 +88,11 @@ vmx::Entry handle_exit(Vcpu& vcpu) {
         handle_l1_exit(vcpu, reason);
     }
     the_commands->poll(vcpu, now);
-    if (!vcpu.runs_l2) shadow::move_to_newest(vcpu);
+    if (vcpu.runs_l2) {
+        load_l2_timer(vcpu);
+    } else {
+        shadow::move_to_newest(vcpu);
+    }
     pass_on_nmi(vcpu);
     // Exits of L2 that L0 kept are no part of a round trip.
     if (vcpu.reason != vmcs::no_round_trip && !(ran_l2 && vcpu.runs_l2)) {

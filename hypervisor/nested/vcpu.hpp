@@ -3,6 +3,7 @@
 // One logical processor, virtualised: the registers of whoever runs, L1's VMX state, and what was counted.
 
 #include "hypervisor/nested/ept02.hpp"
+#include "hypervisor/nested/l2_timer.hpp"
 #include "hypervisor/nested/machine.hpp"
 #include "hypervisor/nested/vmcs12.hpp"
 #include "hypervisor/shadow/counters.hpp"
@@ -15,9 +16,13 @@
 
 namespace shadowtune::nested {
 
-// VPIDs that L0 uses: L1 itself, and L2 whatever VPID L1 gave it (SDM Vol. 3C, 29.1).
-inline constexpr std::uint16_t vpid_l1{1};
-inline constexpr std::uint16_t vpid_l2{2};
+// VPIDs that L0 uses (SDM Vol. 3C, 29.1): L1 itself; an L2 to which L1 gave none, or one of these two, whose
+// translations are flushed at each entry. Every other VPID of L1's is its own.
+inline constexpr std::uint16_t vpid_l1{0xFFFF};
+inline constexpr std::uint16_t vpid_flushed{0xFFFE};
+[[nodiscard]] constexpr std::uint16_t vpid02_for(std::uint16_t vpid12) {
+    return vpid12 == 0 || vpid12 >= vpid_flushed ? vpid_flushed : vpid12;
+}
 
 struct Statistics {
     std::uint64_t vm_exits{0};
@@ -31,9 +36,9 @@ struct Statistics {
     std::uint64_t round_trips_by_reason[vmcs::reason_slots]{};
 };
 
-// L1's bitmap pages that the processor has used as they lie (nested/l2_bitmaps.cpp), and whether L2 may write
-// to one.
-struct BitmapsInPlace {
+// L1's bitmap pages that L2 cannot write to (nested/l2_bitmaps.cpp), or whether it has got to one all the
+// same.
+struct WatchedBitmaps {
     static constexpr std::size_t capacity{16};
     std::uint64_t pages[capacity]{};
     std::size_t count{0};
@@ -61,7 +66,10 @@ struct Vcpu {
     BitmapWords* merged_msr_bitmap{nullptr};
     BitmapWords* merged_io_bitmap_a{nullptr};
     BitmapWords* merged_io_bitmap_b{nullptr};
-    BitmapsInPlace bitmaps_in_place{};
+    WatchedBitmaps watched_bitmaps{};
+    bool io_is_decided_at_exit{
+        false}; // vmcs02's I/O bitmaps are all ones for want of a page that L2 cannot change
+    bool io_bitmaps_until_exit{false}; // and are merged ones for this one entry
 
     // L1's view of its own processor.
     std::uint64_t feature_control{0};
@@ -73,9 +81,10 @@ struct Vcpu {
     // The vmcs12 whose state vmcs02 holds.
     std::uint64_t vmcs02_owner{no_vmcs12};
     std::uint64_t eptp02{0};
-    std::uint16_t last_vpid12{0};
-    std::uint32_t timer_left{0};   // L1's VMX-preemption timer while L2 runs
-    std::uint32_t timer_loaded{0}; // what vmcs02 was entered with
+    std::uint16_t vpid02{vpid_flushed}; // vmcs02's
+    bool l2_has_vpid{false};
+    L2Timer timer{};               // L1's VMX-preemption timer while L2 runs
+    std::uint32_t timer_loaded{0}; // what vmcs02's timer-value field holds
     std::uint32_t backstop{0};     // L0's own timer value, in timer ticks
     Ept02* ept02{nullptr};
 

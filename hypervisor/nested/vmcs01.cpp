@@ -210,7 +210,7 @@ Vcpu* make_vcpu(Machine& machine, const l1::L1Entry& entry) {
     hw.make_current(vcpu->vmcs02.region);
     write_host_state(*vcpu);
     write_unused_controls(*vcpu);
-    hw.write(F::virtual_processor_identifier, vpid_l2);
+    hw.write(F::virtual_processor_identifier, vcpu->vpid02);
     hw.clear(vcpu->vmcs01.region);
     hw.make_current(vcpu->vmcs01.region);
     write_host_state(*vcpu);

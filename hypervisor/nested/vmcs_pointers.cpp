@@ -113,7 +113,7 @@ void emulate_vmxon(Vcpu& vcpu) {
     if (vcpu.machine.l1.read32(pointer) != vmcs12_revision) return vm_fail_invalid(vcpu);
     vcpu.in_vmx_operation = true;
     vcpu.vmxon_pointer = pointer;
-    vcpu.bitmaps_in_place = {};
+    vcpu.watched_bitmaps = {};
     vcpu.vmcs12.forget();
     shadow::begin(vcpu);
     vm_succeed(vcpu);

@@ -21,7 +21,12 @@ struct ExecutedCounts {
 
 // How an INVEPT or INVVPID is meant: the type goes into the register operand (SDM Vol. 3C, 31.3).
 enum class InvalidateEpt : std::uint64_t { single_context = 1, all_contexts = 2 };
-enum class InvalidateVpid : std::uint64_t { address = 0, single_context = 1, all_contexts = 2 };
+enum class InvalidateVpid : std::uint64_t {
+    address = 0,
+    single_context = 1,
+    all_contexts = 2,
+    retaining_globals = 3,
+};
 
 [[nodiscard]] inline bool vmxon(std::uint64_t region) {
     bool failed{};

@@ -81,5 +81,6 @@ void test_interrupts();
 void test_memory();
 void test_shadowing();
 void test_state();
+void test_live();
 
 } // namespace shadowtune::micro_l1

@@ -1,5 +1,5 @@
 // features: what an L2 may be run with, feature by feature, each test with the values that it saw where they
-// are wrong. Parameters: only=intercepts|events|interrupts|memory|state|shadowing (default: all).
+// are wrong. Parameters: only=intercepts|events|interrupts|memory|state|shadowing|live (default: all).
 
 #include "tests/micro_l1/l2_harness.hpp"
 #include "tests/micro_l1/report.hpp"
@@ -13,8 +13,13 @@ void run_features(const Parameters& parameters) {
         void (*run)();
     };
     constexpr Theme themes[]{
-        {"intercepts", test_intercepts}, {"events", test_events}, {"interrupts", test_interrupts},
-        {"memory", test_memory},         {"state", test_state},   {"shadowing", test_shadowing},
+        {"intercepts", test_intercepts},
+        {"events", test_events},
+        {"interrupts", test_interrupts},
+        {"memory", test_memory},
+        {"state", test_state},
+        {"shadowing", test_shadowing},
+        {"live", test_live},
     };
     const std::string_view only{parameters.text("only", "")};
     for (const Theme& theme : themes) {
