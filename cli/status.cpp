@@ -26,6 +26,8 @@ struct Options {
     case link::L1State::in_vmx_operation: return "in VMX operation";
     case link::L1State::running_l2: return "running L2";
     case link::L1State::stopped: return "stopped by L0";
+    case link::L1State::saved: return "saved, stands still";
+    case link::L1State::awaited: return "awaited";
     }
     return "unknown";
 }

@@ -32,6 +32,12 @@ enum class MessageType : std::uint8_t {
     load_profile = 0x03,     // LoadProfile
     set_mode = 0x04,         // SetMode
     status_request = 0x05,   // Command
+    save_request = 0x06,     // Command: stops L1
+    blob_request = 0x07,     // BlobRequest: a part of what was saved
+    release = 0x08,          // Release: what becomes of a saved L1
+    restore_begin = 0x09,    // RestoreBegin
+    restore_chunk = 0x0A,    // BlobChunk + bytes
+    restore_commit = 0x0B,   // RestoreCommit
     // VMM to host
     hello = 0x81,         // Hello
     snapshot_head = 0x82, // SnapshotHead
@@ -39,6 +45,8 @@ enum class MessageType : std::uint8_t {
     acknowledge = 0x84,   // Acknowledge
     status = 0x85,        // Status
     log = 0x86,           // Log + text
+    blob_chunk = 0x87,    // BlobChunk + bytes
+    blob_state = 0x88,    // BlobState
 };
 
 // How the bitmaps are made.
@@ -47,7 +55,7 @@ enum class Mode : std::uint8_t {
     tuned = 1, // the loaded profile's
 };
 
-// Why a command was refused; the old bitmaps stay in force.
+// Why a command was refused; the old bitmaps stay in force, and whoever ran runs on.
 enum class CommandStatus : std::uint8_t {
     done = 0,
     malformed = 1,        // wrong size or version of the record
@@ -55,7 +63,12 @@ enum class CommandStatus : std::uint8_t {
     profile_rejected = 3, // detail: vmcs::ProfileRule, field: the FieldIndex
     no_profile = 4,       // mode tuned without a loaded profile
     unknown_command = 5,
-    busy = 6, // an earlier reload is still on its way; send again
+    busy = 6,           // an earlier reload is still on its way; send again
+    l1_stopped = 7,     // L1 is saved, or not there yet: nothing can be reloaded or counted
+    other_blob = 8,     // the VMM holds no saved state of this CRC
+    l1_not_awaited = 9, // an L1 runs: there is no place for another
+    blob_refused = 10,  // detail: RestoreFault; field: what it is about, see there
+    cannot_save = 11,   // detail: RestoreFault: a state that could not be restored
 };
 
 struct [[gnu::packed]] Command {
@@ -158,9 +171,9 @@ struct [[gnu::packed]] Acknowledge {
     std::uint32_t id;     // of the command
     std::uint8_t command; // MessageType
     std::uint8_t status;  // CommandStatus
-    std::uint8_t detail;  // vmcs::ProfileRule where status is profile_rejected
+    std::uint8_t detail;  // vmcs::ProfileRule or RestoreFault, by status
     std::uint8_t reserved;
-    std::uint16_t field; // vmcs::FieldIndex where status is profile_rejected
+    std::uint16_t field; // vmcs::FieldIndex where status is profile_rejected, or see RestoreFault
     std::uint16_t reserved2;
     std::uint32_t generation; // that the command made or will make; see Status for who runs it
 };
@@ -178,7 +191,14 @@ struct [[gnu::packed]] Status {
     char profile_name[32];
 };
 
-enum class L1State : std::uint8_t { running = 0, in_vmx_operation = 1, running_l2 = 2, stopped = 3 };
+enum class L1State : std::uint8_t {
+    running = 0,
+    in_vmx_operation = 1,
+    running_l2 = 2,
+    stopped = 3, // by L0, for good
+    saved = 4,   // until the host releases it
+    awaited = 5, // the VMM waits for a saved L1
+};
 
 enum class LogLevel : std::uint8_t { info = 0, warning = 1, error = 2 };
 

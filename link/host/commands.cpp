@@ -180,8 +180,9 @@ LinkError Session::refusal(std::string_view what, const Acknowledge& answer) con
     case CommandStatus::no_profile: return with("none is loaded; load one first (shadowtune apply)");
     case CommandStatus::unknown_command:
         return with("it does not know the command; use tools and VMM of one build");
-    case CommandStatus::done:
-    case CommandStatus::busy: break;
+    case CommandStatus::l1_stopped:
+        return with("its L1 is saved and stands still, or is not there yet; release or restore it first");
+    default: break;
     }
     return with("reason " + std::to_string(answer.status) + " is not known to these tools");
 }

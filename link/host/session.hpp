@@ -8,12 +8,15 @@
 #include "link/host/snapshot.hpp"
 #include "link/host/snapshot_guard.hpp"
 #include "link/host/transport.hpp"
+#include "link/save_messages.hpp"
 
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <vector>
 
 namespace shadowtune::link {
 
@@ -69,6 +72,15 @@ public:
     [[nodiscard]] Result<std::uint32_t, LinkError> set_mode(Mode mode);
     // One for each vCPU, in order.
     [[nodiscard]] Result<std::vector<VcpuStatus>, LinkError> status();
+    // Stops L1 and brings its saved state (link/saved_state.hpp), whole: L1 stands still until it is
+    // released. Each call of the three may be made again after an error, with another session too: what came
+    // over stays.
+    [[nodiscard]] Result<std::vector<std::uint8_t>, LinkError> save();
+    // What becomes of the saved L1; `blob` is what save() brought. `restart`: returns once the VMM has
+    // started anew.
+    [[nodiscard]] Result<void, LinkError> release(std::span<const std::uint8_t> blob, ReleaseAction action);
+    // Brings a saved L1 into a VMM that awaits it; it runs then.
+    [[nodiscard]] Result<void, LinkError> restore(std::span<const std::uint8_t> blob);
     // Waits, takes log lines and greetings meanwhile, keeps the connection up. True: the time is over. False:
     // the stop flag is set. Error: bad_address.
     [[nodiscard]] Result<bool, LinkError> listen(std::chrono::milliseconds duration);
@@ -96,6 +108,11 @@ private:
 
     [[nodiscard]] Result<Snapshot, LinkError> unchecked_snapshot(Clock::time_point deadline);
     [[nodiscard]] Result<std::uint32_t, LinkError> command(Exchange& exchange);
+    [[nodiscard]] Result<BlobState, LinkError> blob_command(Exchange& exchange);
+    [[nodiscard]] Result<void, LinkError> saved_command(Exchange& exchange);
+    [[nodiscard]] Result<std::vector<std::uint8_t>, LinkError> fetch(std::uint32_t crc, std::uint32_t size);
+    [[nodiscard]] LinkError saved_refusal(std::uint8_t status, std::uint8_t detail,
+                                          std::uint16_t about) const;
     [[nodiscard]] LinkError refusal(std::string_view what, const Acknowledge& answer) const;
     [[nodiscard]] LinkError late(const Exchange& exchange) const;
     [[nodiscard]] LinkError error(LinkErrorKind kind, const std::string& what) const;

@@ -156,6 +156,7 @@ std::vector<Bytes> FakeVmm::line(const Bytes& frame) {
 void FakeVmm::take(const Frame& frame) {
     Command command{};
     if (m_options.mute || !read_record(frame.payload, command)) return;
+    if (take_save_command(frame)) return;
     switch (frame.type) {
     case MessageType::hello_request: return greet(command.id);
     case MessageType::snapshot_request: {
@@ -175,7 +176,7 @@ void FakeVmm::take(const Frame& frame) {
             status.id = command.id;
             status.vcpu = vcpu;
             status.mode = static_cast<std::uint8_t>(m_mode.load());
-            status.l1_state = static_cast<std::uint8_t>(m_l1_stopped ? L1State::stopped : L1State::running);
+            status.l1_state = static_cast<std::uint8_t>(m_l1_stopped ? L1State::stopped : m_l1_state.load());
             status.generation = status.newest_generation = m_generation;
             std::strcpy(status.profile_name, "fake");
             send(MessageType::status, bytes_of(status));
@@ -207,6 +208,113 @@ void FakeVmm::take_command(MessageType type, std::uint32_t id, const Frame& fram
         answer.generation = ++m_generation;
     }
     send(MessageType::acknowledge, m_answered[id] = bytes_of(answer));
+}
+
+void FakeVmm::set_saved(Bytes blob) {
+    const std::lock_guard lock{m_mutex};
+    m_saved = std::move(blob);
+}
+
+Bytes FakeVmm::restored() {
+    const std::lock_guard lock{m_mutex};
+    return m_restored;
+}
+
+void FakeVmm::send_blob_state(MessageType command, std::uint32_t id, CommandStatus status) {
+    BlobState state{};
+    state.id = id;
+    state.command = static_cast<std::uint8_t>(command);
+    state.status = static_cast<std::uint8_t>(status);
+    const bool saves{command == MessageType::save_request};
+    state.crc = saves ? crc32c(m_saved) : m_incoming_crc;
+    state.size = saves ? static_cast<std::uint32_t>(m_saved.size()) : m_incoming_size;
+    state.held = saves ? state.size : static_cast<std::uint32_t>(m_incoming.size());
+    send(MessageType::blob_state, bytes_of(state));
+}
+
+bool FakeVmm::take_save_command(const Frame& frame) {
+    const auto acknowledge{[&](std::uint32_t id, CommandStatus status) {
+        Acknowledge answer{};
+        answer.id = id;
+        answer.command = static_cast<std::uint8_t>(frame.type);
+        answer.status = static_cast<std::uint8_t>(status);
+        send(MessageType::acknowledge, bytes_of(answer));
+    }};
+    Command command{};
+    BlobRequest request{};
+    Release release{};
+    RestoreBegin begin{};
+    BlobChunk chunk{};
+    RestoreCommit commit{};
+    switch (frame.type) {
+    case MessageType::save_request:
+        if (!read_record(frame.payload, command)) return true;
+        if (m_l1_state == L1State::awaited) {
+            send_blob_state(frame.type, command.id, CommandStatus::l1_stopped);
+            return true;
+        }
+        m_l1_state = L1State::saved;
+        send_blob_state(frame.type, command.id, CommandStatus::done);
+        return true;
+    case MessageType::blob_request: {
+        if (!read_record(frame.payload, request)) return true;
+        if (request.crc != crc32c(m_saved) || request.offset >= m_saved.size()) {
+            acknowledge(request.id, CommandStatus::other_blob);
+            return true;
+        }
+        Bytes payload{bytes_of(BlobChunk{request.id, request.crc, request.offset})};
+        const std::size_t count{std::min(blob_chunk_bytes, m_saved.size() - request.offset)};
+        const auto first{m_saved.begin() + request.offset};
+        payload.insert(payload.end(), first, first + static_cast<std::ptrdiff_t>(count));
+        send(MessageType::blob_chunk, payload);
+        return true;
+    }
+    case MessageType::release:
+        if (!read_record(frame.payload, release)) return true;
+        acknowledge(release.id,
+                    release.crc == crc32c(m_saved) ? CommandStatus::done : CommandStatus::other_blob);
+        if (release.crc != crc32c(m_saved)) return true;
+        if (release.action == static_cast<std::uint8_t>(ReleaseAction::resume)) {
+            m_l1_state = L1State::running;
+        } else if (m_l1_state == L1State::saved) {
+            m_l1_state = L1State::awaited;
+            reboot(m_options.boot_id + 1, false);
+        }
+        return true;
+    case MessageType::restore_begin:
+        if (!read_record(frame.payload, begin)) return true;
+        if (m_l1_state != L1State::awaited && begin.crc != m_incoming_crc) {
+            send_blob_state(frame.type, begin.id, CommandStatus::l1_not_awaited);
+            return true;
+        }
+        if (begin.crc != m_incoming_crc || begin.size != m_incoming_size) m_incoming.clear();
+        m_incoming_crc = begin.crc;
+        m_incoming_size = begin.size;
+        send_blob_state(frame.type, begin.id, CommandStatus::done);
+        return true;
+    case MessageType::restore_chunk: {
+        if (!read_record(frame.payload, chunk)) return true;
+        const auto bytes{frame.payload.subspan(sizeof(chunk))};
+        if (chunk.crc == m_incoming_crc && chunk.offset == m_incoming.size())
+            m_incoming.insert(m_incoming.end(), bytes.begin(), bytes.end());
+        send_blob_state(frame.type, chunk.id, CommandStatus::done);
+        return true;
+    }
+    case MessageType::restore_commit:
+        if (!read_record(frame.payload, commit)) return true;
+        if (m_l1_state == L1State::awaited) {
+            if (crc32c(m_incoming) != commit.crc) {
+                acknowledge(commit.id, CommandStatus::other_blob);
+                return true;
+            }
+            m_restored = m_incoming;
+            m_l1_state = L1State::running;
+            ++m_commits;
+        }
+        acknowledge(commit.id, CommandStatus::done);
+        return true;
+    default: return false;
+    }
 }
 
 void FakeVmm::greet(std::uint32_t id) {

@@ -6,6 +6,7 @@
 
 #include "link/frame.hpp"
 #include "link/host/unique_fd.hpp"
+#include "link/save_messages.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -74,6 +75,13 @@ public:
 
     void stop_l1() { m_l1_stopped = true; }
 
+    // What a save brings; what was restored and committed last, empty before.
+    void set_saved(Bytes blob);
+    [[nodiscard]] Bytes restored();
+    [[nodiscard]] unsigned commits() const { return m_commits; }
+    void await_l1() { m_l1_state = L1State::awaited; }
+    [[nodiscard]] L1State l1_state() const { return m_l1_state; }
+
     [[nodiscard]] std::uint32_t generation() const { return m_generation; }
     [[nodiscard]] std::uint64_t connections() const { return m_connections; }
     [[nodiscard]] Mode mode() const { return m_mode; }
@@ -85,6 +93,8 @@ private:
     [[nodiscard]] bool receive(int fd, FrameDecoder& decoder, Bytes& frame);
     void take(const Frame& frame);
     void take_command(MessageType type, std::uint32_t id, const Frame& frame);
+    [[nodiscard]] bool take_save_command(const Frame& frame);
+    void send_blob_state(MessageType command, std::uint32_t id, CommandStatus status);
     void greet(std::uint32_t id);
     void send(MessageType type, const Bytes& payload);
     void put(const Bytes& encoded);
@@ -106,6 +116,13 @@ private:
     bool m_broken{false};
     std::uint16_t m_sequence{0};
     std::uint64_t m_snapshots{0};
+    Bytes m_saved;
+    Bytes m_incoming;
+    Bytes m_restored;
+    std::uint32_t m_incoming_crc{0};
+    std::uint32_t m_incoming_size{0};
+    std::atomic<unsigned> m_commits{0};
+    std::atomic<L1State> m_l1_state{L1State::running};
     std::map<std::uint32_t, Bytes> m_answered; // by id: repeated, not done again
 };
 
