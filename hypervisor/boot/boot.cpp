@@ -1,5 +1,6 @@
 // From the boot loader to L1's first instruction.
 
+#include "hypervisor/boot/archive.hpp"
 #include "hypervisor/boot/multiboot2.hpp"
 #include "hypervisor/cpu/descriptors.hpp"
 #include "hypervisor/cpu/fixups.hpp"
@@ -12,6 +13,8 @@
 #include "hypervisor/nested/capabilities.hpp"
 #include "hypervisor/nested/msr_lists.hpp"
 #include "hypervisor/nested/run.hpp"
+#include "hypervisor/nested/save.hpp"
+#include "hypervisor/nested/unswitched_state.hpp"
 #include "hypervisor/version.hpp"
 #include "hypervisor/vmx/controls.hpp"
 #include "link/frame.hpp"
@@ -32,7 +35,7 @@ using Constructor = void (*)();
 extern const Constructor init_array_start[];
 extern const Constructor init_array_end[];
 void move_image(std::uint64_t to, const void* from, std::uint64_t bytes, std::uint64_t cr3);
-void boot_main(std::uint32_t magic, std::uint32_t information);
+void boot_main(std::uint32_t magic, std::uint32_t information, boot::Archive* archive);
 }
 
 constexpr std::uint64_t virtual_base{0xFFFF'FFFF'8000'0000};
@@ -118,30 +121,51 @@ void check_processor(nested::Machine& machine) {
     return cpu::cpuid(0x8000'0008).eax & 0xFF;
 }
 
+[[nodiscard]] std::uint64_t image_size() {
+    return static_cast<std::uint64_t>(image_end - image_start);
+}
+
+// L0's memory behind the image, up to the archive.
+[[nodiscard]] memory::L0Memory& take_region(MemoryRange region, std::uint64_t end) {
+    const std::uint64_t pool{memory::align_up(region.begin + image_size(), memory::large_page_size)};
+    return l0_place.make(region, MemoryRange{pool, end});
+}
+
+[[nodiscard]] std::uint64_t end_of_map() {
+    constexpr std::uint64_t one_gib{1U << 30};
+    const std::uint64_t top{memory::align_up(machine_map.top_of_memory(), one_gib)};
+    return top < memory::four_gib ? memory::four_gib : top;
+}
+
+// Started anew, L0 stays where it is: L1's memory is all around it.
+[[nodiscard]] memory::L0Memory& settle_again(boot::Archive& archive) {
+    boot::use_archive(&archive);
+    auto& l0{take_region({archive.region_begin, archive.region_end}, archive.begin)};
+    cpu::write_cr3(memory::build_page_tables(l0, reinterpret_cast<std::uint64_t>(image_start), image_size(),
+                                             end_of_map()));
+    return l0;
+}
+
 // L0's region, and the running image moved to its front. Pointers into the image stay good: only what lies
 // behind its virtual addresses changes.
-[[nodiscard]] memory::L0Memory& settle_in_memory(std::uint32_t information, std::uint64_t& mapped_end) {
+[[nodiscard]] memory::L0Memory& settle_in_memory(std::uint32_t magic, std::uint32_t information) {
     static MemoryRange occupied[boot::max_modules + 2];
     std::size_t count{0};
     for (const auto& module : boot_info.modules())
         occupied[count++] = module.range;
     const std::uint64_t loaded_at{reinterpret_cast<std::uint64_t>(image_start) - virtual_base};
-    const std::uint64_t image_size{static_cast<std::uint64_t>(image_end - image_start)};
-    occupied[count++] = memory::range_of(loaded_at, image_size);
+    occupied[count++] = memory::range_of(loaded_at, image_size());
     occupied[count++] = memory::range_of(information, *memory::at_physical<std::uint32_t>(information));
     const auto region{memory::choose_l0_region(machine_map, {occupied, count}, l0_region_size)};
     if (!region) {
         cpu::cannot_start(
             "no free 32 MiB of memory below 4 GiB for L0; give the machine more memory (--memory)");
     }
-    const std::uint64_t pool{memory::align_up(region.value().begin + image_size, memory::large_page_size)};
-    auto& l0{l0_place.make(region.value(), MemoryRange{pool, region.value().end})};
-    constexpr std::uint64_t one_gib{1U << 30};
-    const std::uint64_t top{memory::align_up(machine_map.top_of_memory(), one_gib)};
-    mapped_end = top < memory::four_gib ? memory::four_gib : top;
-    const std::uint64_t cr3{
-        memory::build_page_tables(l0, reinterpret_cast<std::uint64_t>(image_start), image_size, mapped_end)};
-    move_image(region.value().begin, image_start, image_size, cr3);
+    boot::make_archive({region.value(), magic, information});
+    auto& l0{take_region(region.value(), region.value().end - boot::archive_bytes(information))};
+    const std::uint64_t cr3{memory::build_page_tables(l0, reinterpret_cast<std::uint64_t>(image_start),
+                                                      image_size(), end_of_map())};
+    move_image(region.value().begin, image_start, image_size(), cr3);
     return l0;
 }
 
@@ -220,12 +244,15 @@ void read_processor_facts(nested::Machine& machine) {
     return {memory::at_physical<std::uint8_t>(address), size};
 }
 
-// A profile on board comes into force before L1's first instruction.
-void take_profile(nested::Machine& machine, const l1::BootModules& modules) {
+void start_bitmaps(nested::Machine& machine) {
     const vmcs::ProfileTarget target{machine.offered_fields, (machine.offered_msrs[vmx::msr::vmx_misc] &
                                                               vmx::misc::vmwrite_any_field) != 0};
     machine.generations.start(machine.l0.take_pages(2 * shadow::Generations::slots), target);
-    for (const auto& module : modules.profile_images()) {
+}
+
+// A profile on board comes into force before L1's first instruction.
+void take_profiles(nested::Machine& machine, std::span<const l1::Image> profiles) {
+    for (const auto& module : profiles) {
         link::ProfileImage image{};
         if (module.range.size() < sizeof(image)) {
             cpu::cannot_start(
@@ -249,11 +276,18 @@ void identify_l1(nested::Machine& machine, const l1::L1Entry& entry) {
     constexpr std::size_t room{sizeof(machine.l1_name) - 1};
     for (std::size_t i{0}; i < room && entry.name[i] != '\0'; ++i)
         machine.l1_name[i] = entry.name[i];
+}
+
+// What L1 gets of the machine, and which boot of L0 this is.
+void make_l1_machine(nested::Machine& machine) {
+    l1_map = machine_map;
+    if (!l1_map.reserve(machine.l0.region()))
+        cpu::cannot_start("the memory map has too many regions to reserve L0's in it");
+    machine.l1_map = &l1_map;
     for (const auto& region : l1_map.regions()) {
         if (region.type == memory::MemoryType::ram) machine.l1_memory_bytes += region.range.size();
     }
-    const auto length{static_cast<std::size_t>(image_end - image_start)};
-    machine.boot_id = cpu::rdtsc() ^ std::uint64_t{link::crc32c({image_start, length})} << 32;
+    machine.boot_id = cpu::rdtsc() ^ std::uint64_t{link::crc32c({image_start, image_size()})} << 32;
 }
 
 [[nodiscard]] nested::Machine& make_machine(memory::L0Memory& l0, std::uint64_t mapped_end) {
@@ -267,35 +301,49 @@ void identify_l1(nested::Machine& machine, const l1::L1Entry& entry) {
     return machine;
 }
 
-extern "C" void boot_main(std::uint32_t magic, std::uint32_t information) {
+void start_anew(nested::Vcpu& vcpu, std::uint32_t awaited_crc) {
+    auto& hw{vcpu.hardware};
+    vcpu.shadow.destroy(hw);
+    hw.clear(vcpu.vmcs02.region);
+    hw.clear(vcpu.vmcs01.region);
+    vmx::vmxoff();
+    nested::reset_unswitched_state();
+    boot::start_anew(awaited_crc);
+}
+
+[[nodiscard]] l1::L1Entry load_from_modules(nested::Machine& machine) {
+    const l1::PhysicalMemory ram{&access_ram, nullptr};
+    const auto modules{l1::sort_modules(boot_info, ram)};
+    if (!modules) cannot_start(modules.error());
+    take_profiles(machine, modules.value().profile_images());
+    const auto entry{l1::load_l1({l1_map, ram, boot_info, modules.value()})};
+    if (!entry) cannot_start(entry.error());
+    identify_l1(machine, entry.value());
+    return entry.value();
+}
+
+extern "C" void boot_main(std::uint32_t magic, std::uint32_t information, boot::Archive* archive) {
     for (const Constructor* f{init_array_start}; f != init_array_end; ++f)
         (*f)();
     read_boot_information(magic, information);
-    std::uint64_t mapped_end{};
-    memory::L0Memory& l0{settle_in_memory(information, mapped_end)};
+    memory::L0Memory& l0{archive != nullptr ? settle_again(*archive) : settle_in_memory(magic, information)};
     cpu::load_descriptors();
 
-    nested::Machine& machine{make_machine(l0, mapped_end)};
+    nested::Machine& machine{make_machine(l0, end_of_map())};
     make_bitmaps(machine);
     enable_vmx(machine);
     find_fields(machine);
     read_processor_facts(machine);
+    make_l1_machine(machine);
+    start_bitmaps(machine);
+    const l1::L1Entry entry{archive != nullptr ? l1::L1Entry{} : load_from_modules(machine)};
 
-    l1_map = machine_map;
-    if (!l1_map.reserve(l0.region()))
-        cpu::cannot_start("the memory map has too many regions to reserve L0's in it");
-    const l1::PhysicalMemory ram{&access_ram, nullptr};
-    const auto modules{l1::sort_modules(boot_info, ram)};
-    if (!modules) cannot_start(modules.error());
-    take_profile(machine, modules.value());
-    const auto entry{l1::load_l1({l1_map, ram, boot_info, modules.value()})};
-    if (!entry) cannot_start(entry.error());
-    identify_l1(machine, entry.value());
-
-    auto& commands{commands_place.make(machine)};
+    auto& commands{commands_place.make(machine, &start_anew)};
     if (!machine.link.start()) cpu::console_write("shadowtune: no UART at COM2: running without a link\n");
+    nested::Vcpu& vcpu{*nested::make_vcpu(machine, entry)};
     commands.greet(0);
-    nested::run(*nested::make_vcpu(machine, entry.value()), commands);
+    if (archive != nullptr) commands.await_l1(vcpu, static_cast<std::uint32_t>(archive->awaited_crc));
+    nested::run(vcpu, commands);
 }
 
 } // namespace

@@ -102,8 +102,14 @@ start64:
     mov %eax, %fs
     mov %eax, %gs
     mov $boot_stack_top, %rsp
+    mov $data_start, %rsi
+    mov $data_as_loaded, %rdi
+    mov $data_end, %rcx
+    sub %rsi, %rcx
+    rep movsb
     mov boot_magic(%rip), %edi
     mov boot_information(%rip), %esi
+    xor %edx, %edx
     call boot_main
 2:  hlt
     jmp 2b
@@ -139,6 +145,7 @@ boot_pdpt_high: .skip 4096
 boot_pd:        .skip 4 * 4096
     .balign 16
     .skip 65536
+    .globl boot_stack_top
 boot_stack_top:
 boot_magic:       .skip 4
 boot_information: .skip 4

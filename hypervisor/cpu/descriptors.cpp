@@ -116,6 +116,10 @@ bool is_nmi_pending() {
     return nmi_pending;
 }
 
+void set_nmi_pending() {
+    nmi_pending = true;
+}
+
 bool take_pending_nmi() {
     const bool pending{nmi_pending};
     if (pending) nmi_pending = false;

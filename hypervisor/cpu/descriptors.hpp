@@ -32,5 +32,7 @@ struct ExceptionFrame {
 [[nodiscard]] bool take_pending_nmi();
 // The same, but it stays pending.
 [[nodiscard]] bool is_nmi_pending();
+// As if one had come: it was pending when this guest was saved.
+void set_nmi_pending();
 
 } // namespace shadowtune::cpu

@@ -47,6 +47,17 @@ namespace shadowtune::cpu {
     return ok;
 }
 
+// Every state component that XCR0 enables, from 64-byte aligned memory (SDM Vol. 1, 13.8); false where the
+// header or MXCSR has a bit that the processor reserves.
+[[nodiscard]] inline bool try_xrstor_all(const void* area) {
+    bool ok{true};
+    asm volatile("1: xrstor64 (%[area])\n" SHADOWTUNE_CLEAR_OK_ON_FAULT
+                 : [ok] "+m"(ok)
+                 : [area] "r"(area), "a"(~0U), "d"(~0U)
+                 : "memory");
+    return ok;
+}
+
 #undef SHADOWTUNE_CLEAR_OK_ON_FAULT
 
 } // namespace shadowtune::cpu

@@ -25,7 +25,7 @@ inline constexpr std::uint64_t sce{1U << 0}, lme{1U << 8}, lma{1U << 10}, nxe{1U
 namespace msr {
 inline constexpr std::uint32_t tsc{0x10}, apic_base{0x1B}, feature_control{0x3A}, microcode_update{0x79},
     sysenter_cs{0x174}, sysenter_esp{0x175}, sysenter_eip{0x176}, debugctl{0x1D9}, mtrr_def_type{0x2FF},
-    pat{0x277}, perf_global_ctrl{0x38F}, pebs_enable{0x3F1}, first_rtit{0x560}, last_rtit{0x58F},
+    xfd{0x1C4}, pat{0x277}, perf_global_ctrl{0x38F}, pebs_enable{0x3F1}, first_rtit{0x560}, last_rtit{0x58F},
     ds_area{0x600}, xss{0xDA0}, hardware_feedback{0x17D0}, efer{0xC0000080}, fs_base{0xC0000100},
     gs_base{0xC0000101}, kernel_gs_base{0xC0000102};
 }
@@ -74,7 +74,24 @@ SHADOWTUNE_CONTROL_REGISTER(cr0)
 SHADOWTUNE_CONTROL_REGISTER(cr2)
 SHADOWTUNE_CONTROL_REGISTER(cr3)
 SHADOWTUNE_CONTROL_REGISTER(cr4)
+SHADOWTUNE_CONTROL_REGISTER(dr0)
+SHADOWTUNE_CONTROL_REGISTER(dr1)
+SHADOWTUNE_CONTROL_REGISTER(dr2)
+SHADOWTUNE_CONTROL_REGISTER(dr3)
+SHADOWTUNE_CONTROL_REGISTER(dr6)
 #undef SHADOWTUNE_CONTROL_REGISTER
+
+// Needs CR4.OSXSAVE.
+[[nodiscard]] inline std::uint64_t read_xcr0() {
+    std::uint32_t low{}, high{};
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (static_cast<std::uint64_t>(high) << 32) | low;
+}
+
+// Every state component that XCR0 enables, in standard form, to 64-byte aligned memory (SDM Vol. 1, 13.7).
+inline void xsave_all(void* area) {
+    asm volatile("xsave64 (%0)" : : "r"(area), "a"(~0U), "d"(~0U) : "memory");
+}
 
 inline void out8(std::uint16_t port, std::uint8_t value) {
     asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
@@ -101,6 +118,11 @@ inline void out(std::uint16_t port, unsigned size, std::uint32_t value) {
     case 2: asm volatile("outw %w0, %1" : : "a"(value), "Nd"(port)); break;
     default: asm volatile("outl %0, %1" : : "a"(value), "Nd"(port)); break;
     }
+}
+
+// Between two looks at what another is to change.
+inline void pause() {
+    asm volatile("pause");
 }
 
 [[noreturn]] inline void halt_forever() {

@@ -45,6 +45,7 @@ bool LinkPort::poll(std::uint64_t now) {
 void LinkPort::drain() {
     while (m_present && !idle())
         push_out();
+    if (m_present) m_uart.drain();
 }
 
 } // namespace shadowtune::devices

@@ -41,16 +41,25 @@ bool Uart::start() {
     return true;
 }
 
+bool Uart::is_idle() const {
+    return (cpu::in8(m_base + line_status) & transmitter_idle) != 0;
+}
+
 std::uint64_t Uart::measure_byte() {
-    const auto idle{[this] { return (cpu::in8(m_base + line_status) & transmitter_idle) != 0; }};
     const std::uint64_t patience{cpu::rdtsc() + longest_byte};
-    while (!idle() && cpu::rdtsc() < patience) {
+    while (!is_idle() && cpu::rdtsc() < patience) {
     }
     const std::uint64_t start{cpu::rdtsc()};
     cpu::out8(m_base + data, 0);
-    while (!idle() && cpu::rdtsc() - start < longest_byte) {
+    while (!is_idle() && cpu::rdtsc() - start < longest_byte) {
     }
     return cpu::rdtsc() - start;
+}
+
+void Uart::drain() {
+    const std::uint64_t start{cpu::rdtsc()};
+    while (!is_idle() && cpu::rdtsc() - start < (fifo_size + 1) * longest_byte) {
+    }
 }
 
 unsigned Uart::send(const std::uint8_t* bytes, unsigned count) {

@@ -24,12 +24,17 @@ public:
     // Sends up to a FIFO's worth where the transmitter is empty; returns how many bytes were taken.
     [[nodiscard]] unsigned send(const std::uint8_t* bytes, unsigned count);
 
+    // Waits until the last byte has left the line.
+    void drain();
+
     // True with a byte where one has arrived.
     [[nodiscard]] bool receive(std::uint8_t& byte);
 
     static constexpr unsigned fifo_size{16};
 
 private:
+    [[nodiscard]] bool is_idle() const;
+
     std::uint16_t m_base;
 };
 

@@ -12,6 +12,7 @@
 #include "hypervisor/nested/guest.hpp"
 #include "hypervisor/nested/l2_bitmaps.hpp"
 #include "hypervisor/nested/msr_lists.hpp"
+#include "hypervisor/nested/save.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/nested/vmx_result.hpp"
 #include "hypervisor/shadow/shadowing.hpp"
@@ -300,6 +301,14 @@ void enter(Vcpu& vcpu, bool launch) {
 }
 
 } // namespace
+
+void rebuild_vmcs02(Vcpu& vcpu) {
+    vcpu.hardware.make_current(vcpu.vmcs02.region);
+    vcpu.vmcs02_owner = no_vmcs12;
+    update_vmcs02(vcpu, {});
+    switch_vpid(vcpu);
+    vcpu.vmcs12.clean();
+}
 
 void emulate_vmlaunch(Vcpu& vcpu) {
     enter(vcpu, true);

@@ -74,4 +74,18 @@ inline constexpr vmcs::FieldSet msr_list_fields{detail::set_of(
 inline constexpr vmcs::FieldSet exit_information_fields{detail::of_type(vmcs::Type::read_only_data) -
                                                         detail::set_of(F::vm_instruction_error)};
 
+// What a saved state takes from L0's own VMCSs, as far as the processor has the field. The link pointer and
+// the timer's value are L0's.
+inline constexpr vmcs::FieldSet event_fields{detail::set_of(
+    F::vm_entry_interruption_information, F::vm_entry_exception_error_code, F::vm_entry_instruction_length)};
+inline constexpr vmcs::FieldSet own_guest_fields{
+    detail::of_type(vmcs::Type::guest_state) -
+    detail::set_of(F::vmcs_link_pointer, F::vmx_preemption_timer_value)};
+// From vmcs01: L1's registers, its view of CR0 and CR4, an event that L0 is about to deliver.
+inline constexpr vmcs::FieldSet saved_vmcs01_fields{own_guest_fields | event_fields |
+                                                    detail::set_of(F::cr0_read_shadow, F::cr4_read_shadow)};
+// From vmcs02 while L2 runs: L2's registers, the event, and its last exit, which L1 may not have looked at.
+inline constexpr vmcs::FieldSet saved_vmcs02_fields{own_guest_fields | event_fields |
+                                                    exit_information_fields};
+
 } // namespace shadowtune::nested

@@ -49,7 +49,8 @@ struct OwnBitmap {
 struct Machine {
     memory::L0Memory& l0;
     memory::L1Memory l1;
-    const memory::MemoryMap& map; // the machine's, before L0 took its region
+    const memory::MemoryMap& map;             // the machine's, before L0 took its region
+    const memory::MemoryMap* l1_map{nullptr}; // as L1 has it: L0's region is reserved
     std::uint64_t eptp01{0};
 
     vmcs::CapabilityMsrs hardware_msrs{};

@@ -102,6 +102,11 @@ vmx::Entry handle_exit(Vcpu& vcpu) {
         if (vcpu.runs_l2 && whole <= link::longest_timed_round_trip)
             vcpu.statistics.round_trip_ticks += whole;
     }
+    if (the_commands->must_hold()) {
+        the_commands->hold(vcpu);
+        if (vcpu.runs_l2) load_l2_timer(vcpu); // L1's has gone on
+        pass_on_nmi(vcpu);
+    }
     return current_vmcs(vcpu).launched ? vmx::Entry::resume : vmx::Entry::launch;
 }
 

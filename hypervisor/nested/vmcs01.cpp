@@ -176,8 +176,9 @@ const char* missing_capability(const vmcs::CapabilityMsrs& hardware) {
         return "this processor cannot switch IA32_EFER at VM entry and exit; use another, or the lab";
     }
     constexpr std::uint64_t needed{cap::page_walk_4 | cap::memory_type_wb | cap::pages_2m | cap::invept |
-                                   cap::invept_single_context | cap::invvpid | cap::invvpid_single_context |
-                                   cap::invvpid_individual_address};
+                                   cap::invept_single_context | cap::invept_all_contexts | cap::invvpid |
+                                   cap::invvpid_single_context | cap::invvpid_individual_address |
+                                   cap::invvpid_all_contexts};
     if ((ept & needed) != needed) {
         return "this processor's EPT lacks 2-MiB pages, write-back tables, INVEPT or INVVPID; use another, "
                "or the lab";
@@ -206,6 +207,10 @@ Vcpu* make_vcpu(Machine& machine, const l1::L1Entry& entry) {
     vcpu->backstop = static_cast<std::uint32_t>(machine.link.longest_interval() >> rate) + 1;
 
     auto& hw{vcpu->hardware};
+    // Translations of an L0 before this one may still be cached: VMXOFF and VMXON drop none (SDM Vol. 3C,
+    // 29.4.3.4).
+    hw.invalidate(vmx::InvalidateEpt::all_contexts, 0);
+    hw.invalidate(vmx::InvalidateVpid::all_contexts, 0);
     hw.clear(vcpu->vmcs02.region);
     hw.make_current(vcpu->vmcs02.region);
     write_host_state(*vcpu);

@@ -41,6 +41,14 @@ void Vmcs12::load(const memory::L1Memory& memory, std::uint64_t address, const v
     m_dirty = offered;
 }
 
+void Vmcs12::restore(std::uint64_t address, const Vmcs12Values& values, const vmcs::FieldSet& in_vmcs02,
+                     const vmcs::FieldSet& dirty) {
+    m_address = address;
+    m_values = values;
+    m_in_vmcs02 = in_vmcs02;
+    m_dirty = dirty;
+}
+
 void Vmcs12::store(const memory::L1Memory& memory) const {
     const std::uint32_t state{launched ? 1U : 0U};
     memory.write(m_address + offsetof(Region, launched), &state, sizeof(state));

@@ -26,6 +26,10 @@ public:
 
     // VMPTRLD: takes the region's contents over. Every field counts as changed.
     void load(const memory::L1Memory& memory, std::uint64_t address, const vmcs::FieldSet& offered);
+    // A saved one: as it was, here and in vmcs02.
+    void restore(std::uint64_t address, const Vmcs12Values& values, const vmcs::FieldSet& in_vmcs02,
+                 const vmcs::FieldSet& dirty);
+    void restore_is_shadow(bool is_shadow) { m_is_shadow = is_shadow; }
     // VMCLEAR, VMXOFF or another VMPTRLD: writes them back. Nothing may be in vmcs02 any more.
     void store(const memory::L1Memory& memory) const;
 

@@ -1,6 +1,7 @@
 #include "hypervisor/shadow/commands.hpp"
 
 #include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/nested/save.hpp"
 #include "hypervisor/version.hpp"
 
 namespace shadowtune::shadow {
@@ -36,12 +37,20 @@ void read_cpu_brand(char (&brand)[48]) {
     return static_cast<std::uint32_t>(std::uint64_t{r.ecx} * r.ebx / r.eax / 1000);
 }
 
-[[nodiscard]] link::L1State l1_state(const nested::Vcpu& vcpu) {
+} // namespace
+
+Commands::Commands(nested::Machine& machine, StartAnew start_anew)
+    : m_machine{machine}, m_start_anew{start_anew} {
+    constexpr std::size_t pages{nested::max_saved_vcpu / memory::page_size};
+    m_blob.start({memory::at_physical<std::uint8_t>(machine.l0.take_pages(pages)), nested::max_saved_vcpu});
+}
+
+link::L1State Commands::l1_state(const nested::Vcpu& vcpu) const {
+    if (m_hold == Hold::saved) return link::L1State::saved;
+    if (m_hold == Hold::awaited) return link::L1State::awaited;
     if (vcpu.runs_l2) return link::L1State::running_l2;
     return vcpu.in_vmx_operation ? link::L1State::in_vmx_operation : link::L1State::running;
 }
-
-} // namespace
 
 void Commands::greet(std::uint32_t id) {
     link::Hello hello{};
@@ -148,17 +157,25 @@ void Commands::send_status(nested::Vcpu& vcpu, std::uint32_t id) {
 
 void Commands::acknowledge(MessageType command, std::uint32_t id,
                            const Result<std::uint32_t, Refusal>& result) {
-    link::Acknowledge answer{};
-    answer.id = id;
-    answer.command = static_cast<std::uint8_t>(command);
-    answer.generation = result ? result.value() : m_machine.generations.newest().number;
+    link::Acknowledge record{};
+    record.id = id;
+    record.command = static_cast<std::uint8_t>(command);
+    record.generation = result ? result.value() : m_machine.generations.newest().number;
     if (!result) {
-        answer.status = static_cast<std::uint8_t>(result.error().status);
-        answer.detail = static_cast<std::uint8_t>(result.error().profile.rule);
-        answer.field = result.error().profile.field;
+        record.status = static_cast<std::uint8_t>(result.error().status);
+        record.detail = static_cast<std::uint8_t>(result.error().profile.rule);
+        record.field = result.error().profile.field;
     }
+    answer(record);
+}
+
+void Commands::refuse(MessageType command, std::uint32_t id, link::CommandStatus status) {
+    acknowledge(command, id, Failure{Refusal{status, {}}});
+}
+
+void Commands::answer(const link::Acknowledge& answer) {
     // "Busy" is to be tried again, so it is not remembered.
-    if (result || result.error().status != link::CommandStatus::busy) {
+    if (answer.status != static_cast<std::uint8_t>(link::CommandStatus::busy)) {
         m_answers[m_answer_count++ % remembered] = answer;
     }
     m_machine.link.send(MessageType::acknowledge, answer);
@@ -175,6 +192,7 @@ void Commands::execute(nested::Vcpu& vcpu, const link::Frame& frame) {
             return;
         }
     }
+    if (execute_save_command(vcpu, frame)) return;
     switch (frame.type) {
     case MessageType::hello_request: return greet(command.id);
     case MessageType::status_request: return send_status(vcpu, command.id);
@@ -182,23 +200,23 @@ void Commands::execute(nested::Vcpu& vcpu, const link::Frame& frame) {
         if (m_sending && m_head.id == command.id) return; // asked again while the answer is under way
         return freeze(vcpu, command.id);
     case MessageType::load_profile: {
+        if (m_hold != Hold::none) return refuse(frame.type, command.id, link::CommandStatus::l1_stopped);
         link::LoadProfile load{};
         if (frame.payload.size() != sizeof(load) || !link::read_record(frame.payload, load)) {
-            return acknowledge(frame.type, command.id, Failure{Refusal{link::CommandStatus::malformed, {}}});
+            return refuse(frame.type, command.id, link::CommandStatus::malformed);
         }
         return acknowledge(frame.type, command.id, m_machine.generations.load(load.image));
     }
     case MessageType::set_mode: {
+        if (m_hold != Hold::none) return refuse(frame.type, command.id, link::CommandStatus::l1_stopped);
         link::SetMode set{};
         if (frame.payload.size() != sizeof(set) || !link::read_record(frame.payload, set)) {
-            return acknowledge(frame.type, command.id, Failure{Refusal{link::CommandStatus::malformed, {}}});
+            return refuse(frame.type, command.id, link::CommandStatus::malformed);
         }
         return acknowledge(frame.type, command.id,
                            m_machine.generations.set_mode(static_cast<link::Mode>(set.mode)));
     }
-    default:
-        return acknowledge(frame.type, command.id,
-                           Failure{Refusal{link::CommandStatus::unknown_command, {}}});
+    default: return refuse(frame.type, command.id, link::CommandStatus::unknown_command);
     }
 }
 

@@ -1,9 +1,12 @@
 #pragma once
 
-// Answers the host's commands: one at a time, in small steps between VM entries, nothing waited for.
+// Answers the host's commands: one at a time, in small steps between VM entries, nothing waited for. Only an
+// L1 that is saved, or not there yet, is waited for: shadow/save_commands.cpp.
 
+#include "hypervisor/nested/restore_checks.hpp"
 #include "hypervisor/nested/vcpu.hpp"
-#include "link/messages.hpp"
+#include "hypervisor/shadow/blob_buffer.hpp"
+#include "link/save_messages.hpp"
 
 #include <cstdint>
 #include <string_view>
@@ -12,10 +15,21 @@ namespace shadowtune::shadow {
 
 class Commands {
 public:
-    explicit Commands(nested::Machine& machine) : m_machine{machine} {}
+    // Gives L0 up but for what it needs to start anew, and awaits the saved L1 of this CRC then. Never
+    // returns.
+    using StartAnew = void (*)(nested::Vcpu& vcpu, std::uint32_t awaited_crc);
+
+    Commands(nested::Machine& machine, StartAnew start_anew);
 
     // Moves the link on; to be called at every VM exit with L1's or L2's VMCS current, which it leaves alone.
     void poll(nested::Vcpu& vcpu, std::uint64_t now);
+
+    // The host wants L1 to be saved: hold() is due before the next VM entry.
+    [[nodiscard]] bool must_hold() const { return m_hold != Hold::none; }
+    // Saves L1 and serves the host until it releases it.
+    void hold(nested::Vcpu& vcpu);
+    // Serves the host until it has brought the saved L1 of this CRC; the vCPU can be entered then.
+    void await_l1(nested::Vcpu& vcpu, std::uint32_t crc);
 
     void greet(std::uint32_t id);
     void log(link::LogLevel level, std::string_view text);
@@ -29,6 +43,22 @@ private:
     void send_status(nested::Vcpu& vcpu, std::uint32_t id);
     void acknowledge(link::MessageType command, std::uint32_t id,
                      const Result<std::uint32_t, Refusal>& result);
+    void refuse(link::MessageType command, std::uint32_t id, link::CommandStatus status);
+    void answer(const link::Acknowledge& answer);
+    [[nodiscard]] link::L1State l1_state(const nested::Vcpu& vcpu) const;
+
+    [[nodiscard]] bool execute_save_command(nested::Vcpu& vcpu, const link::Frame& frame);
+    void ask_to_save(std::uint32_t id);
+    void save(nested::Vcpu& vcpu);
+    void send_part(const link::BlobRequest& request);
+    void release(nested::Vcpu& vcpu, const link::Release& request);
+    void begin_restore(const link::RestoreBegin& request);
+    void take_chunk(const link::BlobChunk& chunk, std::span<const std::uint8_t> bytes);
+    void commit_restore(nested::Vcpu& vcpu, const link::RestoreCommit& request);
+    void send_blob_state(link::MessageType command, std::uint32_t id, link::CommandStatus status,
+                         const nested::RestoreRefusal& refusal = {});
+    [[nodiscard]] bool is_restored(std::uint32_t crc) const;
+    void serve(nested::Vcpu& vcpu);
 
     nested::Machine& m_machine;
 
@@ -44,6 +74,17 @@ private:
     static constexpr std::size_t remembered{8};
     link::Acknowledge m_answers[remembered]{};
     std::size_t m_answer_count{0};
+
+    // asked: save_request is to be answered. saved: L1 stands still until it is released. awaited: there is
+    // none.
+    enum class Hold : std::uint8_t { none, asked, saved, awaited };
+    Hold m_hold{Hold::none};
+    StartAnew m_start_anew;
+    BlobBuffer m_blob{};
+    std::uint32_t m_save_id{0};
+    std::uint32_t m_awaited_crc{0};
+    std::uint32_t m_settled_crc{
+        0}; // of the blob that was released or restored last, for commands that come twice
 };
 
 } // namespace shadowtune::shadow

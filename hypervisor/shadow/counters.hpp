@@ -21,10 +21,27 @@ public:
     static constexpr std::size_t capacity{32768};
 
     void count(vmcs::FieldIndex field, bool high_half, link::Access access, std::uint8_t reason) {
+        add(field, high_half, access, reason, 1);
+    }
+
+    // A saved cell. `cell` names a field, an access and a reason that there are.
+    void restore(const link::CounterRecord& cell) {
+        add(vmcs::find(cell.encoding), vmcs::is_high_half(cell.encoding),
+            static_cast<link::Access>(cell.access), cell.reason, cell.count);
+    }
+    void restore_lost(std::uint64_t lost) { m_lost = lost; }
+
+    // In order of first touch; the place of a cell never changes.
+    [[nodiscard]] std::span<const link::CounterRecord> cells() const { return {m_cells, m_used}; }
+    [[nodiscard]] std::uint64_t lost() const { return m_lost; }
+
+private:
+    void add(vmcs::FieldIndex field, bool high_half, link::Access access, std::uint8_t reason,
+             std::uint64_t times) {
         std::uint16_t& slot{m_slots[key(field, high_half, access, reason)]};
         if (slot == 0) {
             if (m_used == capacity) {
-                ++m_lost;
+                m_lost += times;
                 return;
             }
             const auto encoding{
@@ -32,14 +49,9 @@ public:
             m_cells[m_used] = {encoding, static_cast<std::uint8_t>(access), reason, 0};
             slot = static_cast<std::uint16_t>(++m_used);
         }
-        ++m_cells[slot - 1U].count;
+        m_cells[slot - 1U].count += times;
     }
 
-    // In order of first touch; the place of a cell never changes.
-    [[nodiscard]] std::span<const link::CounterRecord> cells() const { return {m_cells, m_used}; }
-    [[nodiscard]] std::uint64_t lost() const { return m_lost; }
-
-private:
     [[nodiscard]] static constexpr std::size_t key(vmcs::FieldIndex field, bool high_half,
                                                    link::Access access, std::uint8_t reason) {
         const std::size_t side{(high_half ? 2U : 0U) | static_cast<std::size_t>(access)};

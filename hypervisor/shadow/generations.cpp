@@ -45,7 +45,7 @@ Result<std::uint32_t, Refusal> Generations::publish(link::Mode mode) {
     return slot->number;
 }
 
-Result<std::uint32_t, Refusal> Generations::load(const link::ProfileImage& image) {
+Result<vmcs::ShadowSets, Refusal> Generations::check(const link::ProfileImage& image) const {
     if (image.magic != link::profile_magic) return Failure{Refusal{link::CommandStatus::malformed, {}}};
     if (image.catalogue_version != vmcs::catalogue_version) {
         return Failure{Refusal{link::CommandStatus::other_catalogue, {}}};
@@ -62,12 +62,49 @@ Result<std::uint32_t, Refusal> Generations::load(const link::ProfileImage& image
     if (const auto checked{vmcs::validate(sets, m_target)}; !checked) {
         return Failure{Refusal{link::CommandStatus::profile_rejected, checked.error()}};
     }
+    return sets;
+}
+
+Result<std::uint32_t, Refusal> Generations::load(const link::ProfileImage& image) {
+    const auto sets{check(image)};
+    if (!sets) return Failure{sets.error()};
     if (free_slot() == nullptr) return Failure{Refusal{link::CommandStatus::busy, {}}};
-    m_profile = sets;
+    m_profile = sets.value();
     m_has_profile = true;
     __builtin_memcpy(m_name, image.name, sizeof(m_name));
     m_name[sizeof(m_name) - 1] = '\0';
     return publish(link::Mode::tuned);
+}
+
+link::SavedBitmaps Generations::save() const {
+    const Generation& now{m_slots[m_newest]};
+    link::SavedBitmaps saved{};
+    saved.generation = now.number;
+    saved.mode = static_cast<std::uint8_t>(now.mode);
+    saved.has_profile = m_has_profile ? 1 : 0;
+    saved.profile.magic = link::profile_magic;
+    saved.profile.catalogue_version = vmcs::catalogue_version;
+    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i) {
+        saved.profile.read[i] = m_profile.read.word(i);
+        saved.profile.write[i] = m_profile.write.word(i);
+    }
+    __builtin_memcpy(saved.profile.name, m_name, sizeof(m_name));
+    return saved;
+}
+
+Result<void, Refusal> Generations::restore(const link::SavedBitmaps& saved) {
+    if (saved.has_profile != 0) {
+        const auto sets{check(saved.profile)};
+        if (!sets) return Failure{sets.error()};
+        m_profile = sets.value();
+        m_has_profile = true;
+        __builtin_memcpy(m_name, saved.profile.name, sizeof(m_name));
+        m_name[sizeof(m_name) - 1] = '\0';
+    }
+    m_last_number = saved.generation - 1;
+    const auto published{publish(static_cast<link::Mode>(saved.mode))};
+    if (!published) return Failure{published.error()};
+    return {};
 }
 
 Result<std::uint32_t, Refusal> Generations::set_mode(link::Mode mode) {

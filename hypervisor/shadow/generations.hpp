@@ -4,7 +4,7 @@
 // VMCS names it (SDM Vol. 3C, 25.11.4 "Software Access to Related Structures"): a new profile goes to pages
 // that no vCPU uses, and each vCPU moves to them at its next safe point.
 
-#include "link/messages.hpp"
+#include "link/saved_state.hpp"
 #include "vmcs/bitmap.hpp"
 #include "vmcs/profile.hpp"
 
@@ -40,9 +40,15 @@ public:
     // Mode trap, or back to the profile loaded last.
     [[nodiscard]] Result<std::uint32_t, Refusal> set_mode(link::Mode mode);
 
+    // For a saved L1: what is in force, and the profile to go back to.
+    [[nodiscard]] link::SavedBitmaps save() const;
+    // Before any vCPU runs: the saved bitmaps, under their number. A profile is checked as load() does it.
+    [[nodiscard]] Result<void, Refusal> restore(const link::SavedBitmaps& saved);
+
     [[nodiscard]] Generation& newest() { return m_slots[m_newest]; }
 
 private:
+    [[nodiscard]] Result<vmcs::ShadowSets, Refusal> check(const link::ProfileImage& image) const;
     [[nodiscard]] Generation* free_slot();
     [[nodiscard]] Result<std::uint32_t, Refusal> publish(link::Mode mode);
 

@@ -37,6 +37,10 @@ public:
     // VMREADs and VMWRITEs of the two copies.
     [[nodiscard]] std::uint64_t sync_reads() const { return m_sync_reads; }
     [[nodiscard]] std::uint64_t sync_writes() const { return m_sync_writes; }
+    void restore_counts(std::uint64_t reads, std::uint64_t writes) {
+        m_sync_reads = reads;
+        m_sync_writes = writes;
+    }
 
 private:
     std::uint64_t m_region{0};

@@ -34,6 +34,12 @@ enum class InvalidateVpid : std::uint64_t {
     return !failed;
 }
 
+inline void vmxoff() {
+    bool failed{};
+    asm volatile("vmxoff" : "=@ccbe"(failed) : : "cc", "memory");
+    if (failed) cpu::panic("VMXOFF failed");
+}
+
 class Hardware {
 public:
     [[nodiscard]] std::uint64_t read(vmcs::Encoding encoding) {
@@ -99,6 +105,8 @@ public:
 
     [[nodiscard]] std::uint64_t current() const { return m_current; }
     [[nodiscard]] const ExecutedCounts& counts() const { return m_counts; }
+    // A saved vCPU's counts go on.
+    void restore_counts(const ExecutedCounts& counts) { m_counts = counts; }
 
 private:
     std::uint64_t m_current{~std::uint64_t{0}};

@@ -1,0 +1,50 @@
+#pragma once
+
+// What L0 needs to start anew without a boot loader: its image as it was loaded, and what the loader told. It
+// lies at the end of L0's region; nothing in it is changed by what L1 does.
+
+#include "hypervisor/memory/l0_memory.hpp"
+
+#include <cstdint>
+
+namespace shadowtune::boot {
+
+// boot/restart.S knows the offsets of the first members.
+struct Archive {
+    std::uint64_t cr3;          // the image at its virtual address, and the first 4 GiB one to one
+    std::uint64_t region_begin; // L0's region, where the image runs
+    std::uint64_t begin;        // of this archive, and the end of what is given up
+    std::uint64_t image;        // the image as it was loaded, without its .bss
+    std::uint64_t image_bytes;
+    std::uint64_t bss_bytes;   // zeroes behind it
+    std::uint64_t entry;       // boot_main
+    std::uint64_t stack;       // for it
+    std::uint64_t magic;       // what the loader had in EAX
+    std::uint64_t information; // a copy of what EBX pointed at
+
+    std::uint64_t region_end;
+    std::uint64_t awaited_crc; // of the saved state that L1's memory was left with
+};
+
+struct ArchiveRequest {
+    memory::MemoryRange region; // L0's
+    std::uint32_t magic;
+    std::uint32_t information;
+};
+
+// Bytes that an archive takes at the end of L0's region, a multiple of 4 KiB.
+[[nodiscard]] std::uint64_t archive_bytes(std::uint32_t information);
+
+// Fills the last archive_bytes() of the region. To be called before L1 may overwrite the loader's
+// information.
+void make_archive(const ArchiveRequest& request);
+
+// Of the L0 that runs; null before make_archive().
+[[nodiscard]] Archive* archive();
+void use_archive(Archive* archive);
+
+// Overwrites all of L0's memory but the archive with a pattern, brings the image back and begins at
+// boot_main. The processor is out of VMX operation.
+[[noreturn]] void start_anew(std::uint32_t awaited_crc);
+
+} // namespace shadowtune::boot

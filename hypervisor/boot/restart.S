@@ -1,0 +1,50 @@
+// void restart_code(Archive*): runs as a copy in the archive (boot/archive.cpp), where nothing below touches it.
+// From the first line on there is no stack and no L0: registers only.
+
+    .set archive_cr3, 0
+    .set archive_region_begin, 8
+    .set archive_begin, 16
+    .set archive_image, 24
+    .set archive_image_bytes, 32
+    .set archive_bss_bytes, 40
+    .set archive_entry, 48
+    .set archive_stack, 56
+    .set archive_magic, 64
+    .set archive_information, 72
+
+    // No address, no small number, no zero: what is used without being set anew does not go unnoticed.
+    .set forgotten, 0xa5a5a5a5a5a5a5a5
+
+    .text
+    .balign 16
+    .globl restart_code, restart_code_end
+restart_code:
+    mov %rdi, %rbx
+    mov archive_cr3(%rbx), %rax
+    mov %rax, %cr3
+    cld
+    mov archive_region_begin(%rbx), %rdi
+    mov archive_begin(%rbx), %rcx
+    sub %rdi, %rcx
+    shr $3, %rcx
+    movabs $forgotten, %rax
+    rep stosq
+
+    mov archive_region_begin(%rbx), %rdi
+    mov archive_image(%rbx), %rsi
+    mov archive_image_bytes(%rbx), %rcx
+    rep movsb
+    mov archive_bss_bytes(%rbx), %rcx
+    xor %eax, %eax
+    rep stosb
+
+    mov archive_stack(%rbx), %rsp
+    mov archive_magic(%rbx), %rdi
+    mov archive_information(%rbx), %rsi
+    mov %rbx, %rdx
+    call *archive_entry(%rbx)
+1:  hlt
+    jmp 1b
+restart_code_end:
+
+    .section .note.GNU-stack, "", @progbits
