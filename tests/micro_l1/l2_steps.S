@@ -55,6 +55,18 @@ l2_step_\name\()_end:
     plain undefined, ud2
     plain breakpoint, int3
 
+    // L2 by itself for a while: an even number of swaps leaves all registers as they were. RCX is 0 before and after.
+    step compute
+    leaq 0x40000(%rcx), %rcx
+1:  bswapq %rbx
+    xchgq %r8, %r9
+    xchgq %r14, %r15
+    pshufd $0x1B, %xmm3, %xmm3
+    loop 1b
+    exits compute
+    vmcall
+    done compute
+
     // What L2 itself sees of the state that L1 gave it; L1 compares the registers after the exit.
     step probe
     movl %ds, %r8d

@@ -45,6 +45,7 @@ DECLARE_STEP(load_hole);
 DECLARE_STEP(store_hole);
 DECLARE_STEP(undefined);
 DECLARE_STEP(breakpoint);
+DECLARE_STEP(compute);
 DECLARE_STEP(probe);
 DECLARE_STEP(probe_bases);
 #undef DECLARE_STEP
@@ -139,6 +140,7 @@ const StepKind step_kinds[]{
      true,
      {},
      Probe::none},
+    {STEP(compute), REASON(vmcall), 0, true, undefined_info, 0, false, false, {}, Probe::none},
     {STEP(probe), REASON(cpuid), 0, true, undefined_info, 0, false, false, {}, Probe::state},
     {STEP(probe_bases), REASON(vmcall), 0, true, undefined_info, 0, false, false, {}, Probe::bases},
 };

@@ -5,6 +5,7 @@
 #include "tests/micro_l1/ept.hpp"
 #include "tests/micro_l1/field_model.hpp"
 #include "tests/micro_l1/l2_steps.hpp"
+#include "tests/micro_l1/unswitched.hpp"
 
 namespace shadowtune::micro_l1 {
 
@@ -34,6 +35,7 @@ std::uint64_t g_trips_done{0};
     accesses_belong_to(vmcs::no_round_trip);
     g_launched = false;
     g_step = 0;
+    enable_extended_state();
     g_ept.map_identity();
     g_ept.map_small(physical(&g_hole), 0, 0);
     const Controls basic{basic_controls()};
@@ -200,6 +202,7 @@ void spoil_a_field(Prng& random) {
 
 [[nodiscard]] bool one_trip(const RoundTripPlan& plan, Prng& random) {
     load_registers(random);
+    load_unswitched(random);
     const GuestRegisters loaded{g_registers};
     if (!enter()) return false;
     const Step& step{g_stream[g_step]};
@@ -215,6 +218,8 @@ void spoil_a_field(Prng& random) {
         return false;
     }
     check_registers(loaded, step.kind->probe);
+    check_unswitched(
+        [](const char* what, std::uint64_t wanted, std::uint64_t got) { g_model.report(what, wanted, got); });
     if (g_trips_done % host_check_period == 0) check_host_state();
     if (random.one_in(2)) g_model.read(Field::exit_qualification);
     if (random.one_in(2)) g_model.read(Field::vm_exit_instruction_length);
