@@ -2,6 +2,8 @@
 
 #include "profiler/recorder.hpp"
 
+#include <chrono>
+
 namespace shadowtune::cli {
 
 Result<void, CliError> LabRecorder::open(const std::string& path) {
@@ -25,6 +27,8 @@ bool LabRecorder::is_complete() {
 
 void LabRecorder::record(const std::filesystem::path& socket) {
     link::SessionOptions session_options{};
+    // A slow boot is no dead link: the end of the machine, not the clock, ends the wait for its VMM.
+    session_options.deadline = std::chrono::hours{7 * 24};
     session_options.stop = &m_abandon;
     auto session{link::Session::open(socket.string(), session_options)};
     if (!session) {
