@@ -48,7 +48,7 @@ struct Machine {
 };
 
 struct Labels {
-    std::string l1_kind;   // linux, multiboot1, multiboot2, unknown
+    std::string l1_kind;   // linux, multiboot1, multiboot2, disk, unknown
     std::string l1_name;   // as L0 tells it
     std::string workload;  // the user's
     std::string cpu_model; // the lab's processor model; empty on hardware

@@ -115,7 +115,13 @@ struct [[gnu::packed]] Hello {
     char l1_name[95]; // boot loader name, kernel version or command line, zero-padded
 };
 
-enum class L1Kind : std::uint8_t { unknown = 0, linux_bzimage = 1, multiboot1 = 2, multiboot2 = 3 };
+enum class L1Kind : std::uint8_t {
+    unknown = 0,
+    linux_bzimage = 1,
+    multiboot1 = 2,
+    multiboot2 = 3,
+    bios_disk = 4,
+};
 
 // A round trip that takes longer has L1 idle, waiting for its own user, between an L2 exit and the next L2
 // entry. It counts as a round trip, but its ticks say nothing about L0 or L1 and are left out of

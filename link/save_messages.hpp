@@ -35,6 +35,7 @@ enum class RestoreFault : std::uint8_t {
     bad_extended_state = 15, // size, header or MXCSR
     too_large = 16,          // more than the VMM has room for
     feature_control = 17,    // IA32_FEATURE_CONTROL without what VMX operation needs
+    a20_gate_in_use = 18,    // L1 has closed the A20 gate, or is about to use it: not saved
 };
 
 struct [[gnu::packed]] BlobRequest {

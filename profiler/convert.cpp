@@ -9,6 +9,7 @@ namespace {
     case link::L1Kind::linux_bzimage: return "linux";
     case link::L1Kind::multiboot1: return "multiboot1";
     case link::L1Kind::multiboot2: return "multiboot2";
+    case link::L1Kind::bios_disk: return "disk";
     case link::L1Kind::unknown: break;
     }
     return "unknown";

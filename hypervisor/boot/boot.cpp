@@ -1,6 +1,7 @@
 // From the boot loader to L1's first instruction.
 
 #include "hypervisor/boot/archive.hpp"
+#include "hypervisor/boot/bios.hpp"
 #include "hypervisor/boot/multiboot2.hpp"
 #include "hypervisor/cpu/descriptors.hpp"
 #include "hypervisor/cpu/fixups.hpp"
@@ -196,6 +197,9 @@ void make_bitmaps(nested::Machine& machine) {
         nested::claim_msr(*msrs, number, true, true);
     }
     nested::claim_ports(*io_a, *io_b, devices::com2_base, devices::com2_base + devices::uart_ports - 1);
+    for (const std::uint16_t port : {devices::A20Gate::keyboard_data, devices::A20Gate::keyboard_command,
+                                     devices::A20Gate::system_control})
+        nested::claim_ports(*io_a, *io_b, port, port);
     machine.msr_bitmap.set(msrs);
     machine.io_bitmap_a.set(io_a);
     machine.io_bitmap_b.set(io_b);
@@ -272,6 +276,7 @@ void identify_l1(nested::Machine& machine, const l1::L1Entry& entry) {
     case l1::L1Kind::linux_kernel: machine.l1_kind = link::L1Kind::linux_bzimage; break;
     case l1::L1Kind::multiboot1: machine.l1_kind = link::L1Kind::multiboot1; break;
     case l1::L1Kind::multiboot2: machine.l1_kind = link::L1Kind::multiboot2; break;
+    case l1::L1Kind::bios_disk: machine.l1_kind = link::L1Kind::bios_disk; break;
     }
     constexpr std::size_t room{sizeof(machine.l1_name) - 1};
     for (std::size_t i{0}; i < room && entry.name[i] != '\0'; ++i)
@@ -293,7 +298,9 @@ void make_l1_machine(nested::Machine& machine) {
 [[nodiscard]] nested::Machine& make_machine(memory::L0Memory& l0, std::uint64_t mapped_end) {
     const std::uint64_t sink{l0.take_pages(1)};
     __builtin_memset(memory::at_physical<void>(sink), 0xFF, memory::page_size);
-    auto& machine{machine_place.make(l0, memory::L1Memory{l0, sink, mapped_end}, machine_map)};
+    memory::L1Memory l1{l0, sink, mapped_end};
+    boot::put_bios_rom(l1, l0, machine_map);
+    auto& machine{machine_place.make(l0, l1, machine_map)};
     check_processor(machine);
     const bool one_gib{(machine.hardware_msrs[vmx::msr::vmx_ept_vpid_cap] & vmx::ept_vpid_cap::pages_1g) !=
                        0};
@@ -316,6 +323,8 @@ void start_anew(nested::Vcpu& vcpu, std::uint32_t awaited_crc) {
     const auto modules{l1::sort_modules(boot_info, ram)};
     if (!modules) cannot_start(modules.error());
     take_profiles(machine, modules.value().profile_images());
+    if (modules.value().kind == l1::L1Kind::bios_disk && machine.l1.rom_page() == memory::L1Memory::no_rom)
+        cpu::cannot_start(boot::no_place_for_rom);
     const auto entry{l1::load_l1({l1_map, ram, boot_info, modules.value()})};
     if (!entry) cannot_start(entry.error());
     identify_l1(machine, entry.value());
@@ -337,6 +346,9 @@ extern "C" void boot_main(std::uint32_t magic, std::uint32_t information, boot::
     make_l1_machine(machine);
     start_bitmaps(machine);
     const l1::L1Entry entry{archive != nullptr ? l1::L1Entry{} : load_from_modules(machine)};
+    if (const auto done{boot::take_int15_over(machine.l1, l1_map, *boot::archive(), archive != nullptr)};
+        !done)
+        cannot_start(done.error());
 
     auto& commands{commands_place.make(machine, &start_anew)};
     if (!machine.link.start()) cpu::console_write("shadowtune: no UART at COM2: running without a link\n");

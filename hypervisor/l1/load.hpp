@@ -20,9 +20,17 @@ inline constexpr std::uint16_t boot_code_selector{0x10};
 inline constexpr std::uint16_t boot_data_selector{0x18};
 inline constexpr std::uint16_t boot_gdt_limit{4 * 8 - 1};
 
-// Flat 32-bit protected mode: CS 0..4 GiB execute/read at boot_code_selector, the others 0..4 GiB read/write
-// at boot_data_selector; CR0.PE = 1, paging, A20 gate masking and interrupts off (EFLAGS = 2).
+enum class StartMode : std::uint8_t {
+    // Flat 32-bit protected mode: CS 0..4 GiB execute/read at boot_code_selector, the others 0..4 GiB
+    // read/write at boot_data_selector; CR0.PE = 1, paging, A20 gate masking and interrupts off (EFLAGS = 2).
+    flat_protected,
+    // Real mode as a BIOS leaves it to a boot sector: all segments 0, the interrupt vectors at 0, interrupts
+    // on (EFLAGS = 202H), A20 gate masking off.
+    real,
+};
+
 struct L1Entry {
+    StartMode mode{StartMode::flat_protected};
     std::uint32_t eip{0};
     std::uint32_t eax{0};
     std::uint32_t ebx{0};
@@ -32,10 +40,11 @@ struct L1Entry {
     std::uint32_t edi{0};
     std::uint32_t ebp{0};
     std::uint32_t esp{0};
-    std::uint32_t gdt_base{0}; // in L1's low memory; limit boot_gdt_limit
+    std::uint32_t gdt_base{0}; // in L1's low memory; limit boot_gdt_limit. Protected mode only
 
     L1Kind kind{L1Kind::linux_kernel};
-    // Zero-terminated, printable: Linux's own version string, else the name a multiboot image was given.
+    // Zero-terminated, printable: Linux's own version string, the name a multiboot image was given, or the
+    // disk's number.
     static constexpr std::size_t name_capacity{127};
     char name[name_capacity + 1]{};
 };

@@ -1,5 +1,6 @@
 #include "hypervisor/l1/module.hpp"
 
+#include "hypervisor/l1/bios_disk.hpp"
 #include "hypervisor/l1/linux.hpp"
 #include "hypervisor/l1/multiboot.hpp"
 
@@ -9,15 +10,26 @@ namespace {
 using namespace std::string_view_literals; // lengths without strlen, which the VMM has not
 using boot::BootError;
 
-enum class Word : std::uint8_t { linux_kernel, initrd, multiboot, module, profile, unknown };
+enum class Word : std::uint8_t {
+    linux_kernel,
+    initrd,
+    multiboot,
+    multiboot1,
+    module,
+    disk,
+    profile,
+    unknown
+};
 
-constexpr std::string_view words{"linux, initrd, multiboot, module or profile"sv};
+constexpr std::string_view words{"linux, initrd, multiboot, module, disk or profile"sv};
 
 Word word_of(std::string_view word) {
     if (word == "linux"sv) return Word::linux_kernel;
     if (word == "initrd"sv) return Word::initrd;
     if (word == "multiboot"sv) return Word::multiboot;
+    if (word == "multiboot1"sv) return Word::multiboot1;
     if (word == "module"sv) return Word::module;
+    if (word == "disk"sv) return Word::disk;
     if (word == "profile"sv) return Word::profile;
     return Word::unknown;
 }
@@ -50,7 +62,9 @@ public:
                 BootError::of("boot module ", number, " (", word, "): the file is empty; rebuild it")};
         switch (word_of(word)) {
         case Word::linux_kernel:
-        case Word::multiboot: return add_kernel(number, word_of(word), image);
+        case Word::disk:
+        case Word::multiboot:
+        case Word::multiboot1: return add_kernel(number, word_of(word), image);
         case Word::initrd:
             if (m_modules.has_initrd)
                 return Failure{
@@ -72,9 +86,14 @@ public:
     [[nodiscard]] Result<BootModules, BootError> finish() const {
         if (!m_has_kernel)
             return Failure{
-                BootError::of("boot modules: no L1 among them; add a module2 line with the role linux or "
-                              "multiboot to grub.cfg")};
+                BootError::of("boot modules: no L1 among them; add a module2 line with the role linux, "
+                              "multiboot or disk to grub.cfg")};
         const bool is_linux{m_modules.kind == L1Kind::linux_kernel};
+        const bool is_disk{m_modules.kind == L1Kind::bios_disk};
+        if (is_disk && (m_modules.has_initrd || m_modules.module_count != 0))
+            return Failure{
+                BootError::of("boot modules: an initrd or a module, but the L1 is a BIOS boot disk, which "
+                              "has its own files; leave it out")};
         if (m_modules.has_initrd && !is_linux)
             return Failure{
                 BootError::of("boot modules: an initrd, but the L1 is a multiboot image; give it the role "
@@ -90,8 +109,8 @@ private:
     [[nodiscard]] Result<void, BootError> add_kernel(std::size_t number, Word role, const Image& image) {
         if (m_has_kernel)
             return Failure{BootError::of("boot module ", number,
-                                         ": a second L1; leave one linux or multiboot line in "
-                                         "grub.cfg")};
+                                         ": a second L1; leave one linux, multiboot or disk line "
+                                         "in grub.cfg")};
         const auto bytes = m_memory.range(image.range.begin, image.range.size());
         if (bytes.empty())
             return Failure{BootError::of("boot module ", number, ": its memory at ",
@@ -107,6 +126,10 @@ private:
                              : Failure{BootError::of("boot module ", number,
                                                      ": not a Linux bzImage; give the file "
                                                      "that is called vmlinuz or bzImage, not vmlinux")};
+        if (role == Word::multiboot1 && !is_multiboot1(bytes))
+            return Failure{BootError::of("boot module ", number,
+                                         ": no multiboot 1 header in its first 8 KiB; give it the role "
+                                         "multiboot or linux, as it is")};
         if (role == Word::multiboot && !multiboot)
             return bzimage ? Failure{BootError::of("boot module ", number,
                                                    ": a Linux bzImage in the role multiboot; "
@@ -114,8 +137,15 @@ private:
                            : Failure{BootError::of("boot module ", number,
                                                    ": no multiboot header in its first 32 KiB; "
                                                    "give an uncompressed multiboot 1 or 2 image")};
+        if (role == Word::disk && !is_boot_sector(bytes))
+            return Failure{
+                BootError::of("boot module ", number,
+                              ": no boot sector, for its first 512 bytes do not end in 55 AA; give "
+                              "the drive's first sector, in grub.cfg (hd0)0+1")};
         m_has_kernel = true;
         m_modules.kernel = image;
+        if (role == Word::disk) m_modules.kind = L1Kind::bios_disk;
+        if (role == Word::multiboot1) m_modules.kind = L1Kind::multiboot1;
         if (role == Word::multiboot)
             m_modules.kind = is_multiboot2(bytes) ? L1Kind::multiboot2 : L1Kind::multiboot1;
         return {};

@@ -5,7 +5,9 @@
 //   linux CMDLINE      a bzImage, the L1
 //   initrd             Linux's initial RAM disk
 //   multiboot CMDLINE  a multiboot 1 or 2 image, the L1
+//   multiboot1 CMDLINE the same, started by version 1 also where it has both headers
 //   module ARGS        a module of the multiboot L1; its string is ARGS
+//   disk DRIVE         the boot sector of the BIOS's drive DRIVE (0x80: the first hard disk), the L1
 //   profile            a profile for the VMM itself
 
 #include "hypervisor/boot/boot_error.hpp"
@@ -20,7 +22,7 @@
 
 namespace shadowtune::l1 {
 
-enum class L1Kind : std::uint8_t { linux_kernel, multiboot1, multiboot2 };
+enum class L1Kind : std::uint8_t { linux_kernel, multiboot1, multiboot2, bios_disk };
 
 // A module in its role; `text` is what follows the first word. Lives as long as the BootInfo.
 struct Image {
@@ -43,7 +45,7 @@ struct BootModules {
 };
 
 // Sorts info's modules into their roles. Refuses: no L1 or several; an unknown word; an initrd without Linux,
-// or several; a module without a multiboot L1; an image whose contents are of the other kind or of none.
+// or several; a module without a multiboot L1; an image whose contents are of another kind or of none.
 [[nodiscard]] Result<BootModules, boot::BootError> sort_modules(const boot::BootInfo& info,
                                                                 const PhysicalMemory& memory);
 

@@ -7,7 +7,12 @@ namespace {
 
 using namespace std::string_view_literals; // lengths without strlen, which the VMM has not
 
-constexpr std::string_view our_name{"shadowtune"sv};
+// An L1 reads its command lines by the habits of the loader that it is told of: Xen drops the first word
+// where that is not GRUB 2. The lines come from the machine's own loader, and so does the name.
+std::string_view loader_name(const boot::BootInfo& info) {
+    return info.loader_name().empty() ? "shadowtune"sv : info.loader_name();
+}
+
 constexpr std::uint64_t one_mib{0x10'0000};
 
 // KiB of RAM from 0, at most 640; KiB from 1 MiB to the first hole.
@@ -85,7 +90,7 @@ void write_multiboot1_info(boot::ByteWriter& writer, std::uint32_t address, cons
     writer.patch_u32(16, here());
     writer.text(facts.command_line);
     writer.patch_u32(64, here());
-    writer.text(our_name);
+    writer.text(loader_name(facts.info));
     for (std::size_t i{0}; i < facts.modules.size(); ++i) {
         writer.patch_u32(modules + i * 16 + 8, here());
         writer.text(facts.modules[i].text);
@@ -105,7 +110,7 @@ void write_multiboot2_info(boot::ByteWriter& writer, const MultibootFacts& facts
 
     writer.u64(0); // total size, below; reserved
     tag(1, [&] { writer.text(facts.command_line); });
-    tag(2, [&] { writer.text(our_name); });
+    tag(2, [&] { writer.text(loader_name(facts.info)); });
     for (const PlacedModule& module : facts.modules)
         tag(3, [&] {
             writer.u32(static_cast<std::uint32_t>(module.range.begin));

@@ -91,4 +91,20 @@ std::uint64_t build_ept01(L0Memory& memory, const L1Memory& l1, const MemoryMap&
     return Builder{memory, l1, machine, one_gib_pages}.build(end) | eptp_write_back_four_levels;
 }
 
+void mask_a20(std::uint64_t eptp, const L1Memory& l1, const MemoryMap& machine, bool masked) {
+    constexpr std::uint64_t bit_20{1U << 20}, reach{0x1'0000};
+    constexpr unsigned directory_level{3};
+    std::uint64_t entry{eptp};
+    for (unsigned level{0}; level < directory_level; ++level)
+        entry = *at_physical<std::uint64_t>(entry & ~(page_size - 1));
+    // The first 2 MiB hold the BIOS's and the VGA's memory: they are no large page.
+    auto* const table{at_physical<std::uint64_t>(entry & ~(page_size - 1))};
+    for (std::uint64_t offset{0}; offset < reach; offset += page_size) {
+        const std::uint64_t address{masked ? offset : bit_20 + offset};
+        const std::uint64_t type{memory_type_of_range(machine, address, page_size)};
+        table[(bit_20 + offset) / page_size] =
+            l1.host_address(address) | read_write_execute | type << memory_type_shift;
+    }
+}
+
 } // namespace shadowtune::memory

@@ -24,4 +24,8 @@ inline constexpr std::uint64_t ept_write_back{6};
 [[nodiscard]] std::uint64_t build_ept01(L0Memory& memory, const L1Memory& l1, const MemoryMap& machine,
                                         unsigned physical_width, bool one_gib_pages);
 
+// Lets addresses from 1 MiB to 1 MiB + 64 KiB, all that real mode reaches above 1 MiB, lead to the same bytes
+// as those from 0 (`masked`, as with a closed A20 gate), or to their own. INVEPT is the caller's.
+void mask_a20(std::uint64_t eptp, const L1Memory& l1, const MemoryMap& machine, bool masked);
+
 } // namespace shadowtune::memory

@@ -3,6 +3,7 @@
 // What L0 does with a VM exit, one function for each side.
 
 #include "hypervisor/nested/vcpu.hpp"
+#include "hypervisor/vmx/exit_information.hpp"
 
 namespace shadowtune::nested {
 
@@ -18,6 +19,10 @@ void emulate_rdmsr(Vcpu& vcpu);
 void emulate_wrmsr(Vcpu& vcpu);
 void emulate_xsetbv(Vcpu& vcpu);
 void emulate_io(Vcpu& vcpu);
+
+// Whether the access touches a port of L0's, so that emulate_io is for it.
+[[nodiscard]] bool is_l0s_port(vmx::IoAccess io);
+
 void emulate_control_register_access(Vcpu& vcpu);
 
 } // namespace shadowtune::nested

@@ -1,6 +1,5 @@
 #include "hypervisor/cpu/fixups.hpp"
 #include "hypervisor/cpu/registers.hpp"
-#include "hypervisor/devices/uart.hpp"
 #include "hypervisor/nested/exits.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/guest.hpp"
@@ -80,20 +79,6 @@ void emulate_xsetbv(Vcpu& vcpu) {
     const auto number{static_cast<std::uint32_t>(vcpu.registers.rcx())};
     if (!cpu::try_xsetbv(number, vcpu.registers.edx_eax())) {
         return inject_exception(vcpu, vmx::vector::general_protection, 0);
-    }
-    skip_instruction(vcpu);
-}
-
-// Only L0's own UART exits: its ports read as if nothing were there.
-void emulate_io(Vcpu& vcpu) {
-    const vmx::IoAccess io{vcpu.hardware.read(F::exit_qualification)};
-    auto& registers{vcpu.registers};
-    if (io.is_string()) {
-        // Nothing is moved, but the counter ends as if all had been.
-        if (io.is_rep()) registers.rcx() = 0;
-    } else if (io.is_in()) {
-        const std::uint64_t mask{io.size() == 4 ? 0xFFFF'FFFF : (std::uint64_t{1} << io.size() * 8) - 1};
-        registers.rax() = io.size() == 4 ? mask : registers.rax() | mask;
     }
     skip_instruction(vcpu);
 }

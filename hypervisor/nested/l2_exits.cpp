@@ -1,6 +1,5 @@
 #include "hypervisor/cpu/descriptors.hpp"
 #include "hypervisor/cpu/registers.hpp"
-#include "hypervisor/devices/uart.hpp"
 #include "hypervisor/nested/capabilities.hpp"
 #include "hypervisor/nested/exits.hpp"
 #include "hypervisor/nested/field_classes.hpp"
@@ -48,10 +47,6 @@ using vmcs::ExitReason;
     default: break;
     }
     return facts;
-}
-
-[[nodiscard]] bool is_l0s_port(vmx::IoAccess io) {
-    return io.port() < devices::com2_base + devices::uart_ports && io.port() + io.size() > devices::com2_base;
 }
 
 // A port that exits only because L0 has to look at L1's bitmaps first. L0 executes the instruction; where

@@ -4,6 +4,7 @@
 // once at start.
 
 #include "hypervisor/cpu/panic.hpp"
+#include "hypervisor/devices/a20_gate.hpp"
 #include "hypervisor/devices/link_port.hpp"
 #include "hypervisor/memory/l0_memory.hpp"
 #include "hypervisor/memory/l1_memory.hpp"
@@ -66,6 +67,7 @@ struct Machine {
     OwnBitmap io_bitmap_b{};
     const BitmapWords* all_ones{nullptr};
 
+    devices::A20Gate a20{};
     shadow::Generations generations{};
     devices::LinkPort link{devices::com2_base};
     std::uint64_t boot_id{0};

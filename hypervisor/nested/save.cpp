@@ -154,6 +154,7 @@ void gather_vmcs12(Vcpu& vcpu) {
 
 Result<std::size_t, RestoreRefusal> save(Vcpu& vcpu, std::span<std::uint8_t> to) {
     const Machine& machine{vcpu.machine};
+    if (!machine.a20.is_at_rest()) return Failure{RestoreRefusal{RestoreFault::a20_gate_in_use, 0}};
     const std::span<const std::uint8_t> extended_state{read_extended_state()};
     if (extended_state.empty()) return Failure{RestoreRefusal{RestoreFault::bad_extended_state, 0}};
     gather_vmcs12(vcpu);

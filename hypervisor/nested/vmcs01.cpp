@@ -91,31 +91,43 @@ void write_controls01(Vcpu& vcpu) {
     if (vcpu.machine.physical_fields.test(F::pconfig_exiting_bitmap)) hw.write(F::pconfig_exiting_bitmap, 0);
 }
 
-// Flat 32-bit protected mode, as L1's boot protocol wants it (l1/load.hpp).
-void write_l1_entry_state(Vcpu& vcpu, const l1::L1Entry& entry) {
+// The segments and tables of the mode that L1's boot protocol wants (l1/load.hpp). Access rights of real
+// mode: SDM Vol. 3C, 27.3.1.2 (edition 325462-087), with unrestricted guest.
+void write_l1_segments(Vcpu& vcpu, const l1::L1Entry& entry) {
     auto& hw{vcpu.hardware};
-    constexpr std::uint64_t code{0xC09B}, data{0xC093}, busy_tss{0x8B}, unusable{1U << 16};
-    constexpr std::uint64_t flat{0xFFFF'FFFF}, tss_limit{0xFFFF}, table_limit{0xFFFF};
+    const bool is_real{entry.mode == l1::StartMode::real};
+    constexpr std::uint64_t busy_tss{0x8B}, unusable{1U << 16};
+    constexpr std::uint64_t tss_limit{0xFFFF}, table_limit{0xFFFF}, real_vectors_limit{0x3FF};
+    const std::uint64_t code{is_real ? 0x9BU : 0xC09BU}, data{is_real ? 0x93U : 0xC093U};
+    const std::uint64_t limit{is_real ? 0xFFFFU : 0xFFFF'FFFFU};
+    const std::uint16_t code_selector{is_real ? std::uint16_t{0} : l1::boot_code_selector};
+    const std::uint16_t data_selector{is_real ? std::uint16_t{0} : l1::boot_data_selector};
     constexpr unsigned segments{8}; // ES, CS, SS, DS, FS, GS, LDTR, TR: their fields follow each other
     for (unsigned i{0}; i < segments; ++i) {
         const auto at{[i](F first) { return static_cast<vmcs::Encoding>(vmcs::encoding_of(first) + 2 * i); }};
         const bool is_code{i == 1}, is_ldtr{i == 6}, is_tr{i == 7};
-        hw.write(at(F::guest_es_selector), is_code            ? l1::boot_code_selector
+        hw.write(at(F::guest_es_selector), is_code            ? code_selector
                                            : is_ldtr || is_tr ? std::uint16_t{0}
-                                                              : l1::boot_data_selector);
+                                                              : data_selector);
         hw.write(at(F::guest_es_base), 0);
-        hw.write(at(F::guest_es_limit), is_ldtr || is_tr ? tss_limit : flat);
+        hw.write(at(F::guest_es_limit), is_ldtr || is_tr ? tss_limit : limit);
         hw.write(at(F::guest_es_access_rights), is_code   ? code
                                                 : is_ldtr ? unusable
                                                 : is_tr   ? busy_tss
                                                           : data);
     }
     hw.write(F::guest_gdtr_base, entry.gdt_base);
-    hw.write(F::guest_gdtr_limit, l1::boot_gdt_limit);
+    hw.write(F::guest_gdtr_limit, is_real ? table_limit : l1::boot_gdt_limit);
     hw.write(F::guest_idtr_base, 0);
-    hw.write(F::guest_idtr_limit, table_limit);
+    hw.write(F::guest_idtr_limit, is_real ? real_vectors_limit : table_limit);
+}
 
-    constexpr std::uint64_t cr0_of_l1{cpu::cr0::pe | cpu::cr0::et};
+void write_l1_entry_state(Vcpu& vcpu, const l1::L1Entry& entry) {
+    auto& hw{vcpu.hardware};
+    write_l1_segments(vcpu, entry);
+    const bool is_real{entry.mode == l1::StartMode::real};
+    constexpr std::uint64_t interrupts_off{0x2}, interrupts_on{0x202};
+    const std::uint64_t cr0_of_l1{cpu::cr0::et | (is_real ? 0 : cpu::cr0::pe)};
     hw.write(F::guest_cr0, cr0_of_l1 | cpu::cr0::ne);
     hw.write(F::cr0_guest_host_mask, cpu::cr0::ne);
     hw.write(F::cr0_read_shadow, cr0_of_l1);
@@ -128,7 +140,7 @@ void write_l1_entry_state(Vcpu& vcpu, const l1::L1Entry& entry) {
     hw.write(F::guest_dr7, 0x400);
     hw.write(F::guest_rip, entry.eip);
     hw.write(F::guest_rsp, entry.esp);
-    hw.write(F::guest_rflags, 0x2);
+    hw.write(F::guest_rflags, is_real ? interrupts_on : interrupts_off);
     for (const F field :
          {F::guest_interruptibility_state, F::guest_activity_state, F::guest_pending_debug_exceptions,
           F::guest_ia32_sysenter_cs, F::guest_ia32_sysenter_esp, F::guest_ia32_sysenter_eip}) {

@@ -104,7 +104,9 @@ void emulate_vmxon(Vcpu& vcpu) {
                                             offered[vmx::msr::vmx_cr4_fixed1])};
     constexpr std::uint64_t enabled{feature_locked | feature_vmx_outside_smx};
     if (!require_cpl0(vcpu)) return;
-    if (!cr0_allowed || !cr4_allowed || (vcpu.feature_control & enabled) != enabled) {
+    // In A20M mode, too (SDM Vol. 3C, 31.3, VMXON).
+    if (!cr0_allowed || !cr4_allowed || (vcpu.feature_control & enabled) != enabled ||
+        !vcpu.machine.a20.is_open()) {
         return inject_exception(vcpu, vmx::vector::general_protection, 0);
     }
     std::uint64_t pointer{};

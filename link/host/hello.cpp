@@ -59,7 +59,7 @@ Result<HelloInfo, std::string> unpack_hello(std::span<const std::uint8_t> payloa
         info.physical_fields.set_word(i, hello.physical_fields[i]);
     }
     // A kind of a newer VMM is unknown to us, not an error.
-    info.l1_kind = hello.l1_kind <= static_cast<std::uint8_t>(L1Kind::multiboot2)
+    info.l1_kind = hello.l1_kind <= static_cast<std::uint8_t>(L1Kind::bios_disk)
                        ? static_cast<L1Kind>(hello.l1_kind)
                        : L1Kind::unknown;
     info.l1_name = unpack_text(hello.l1_name, sizeof(hello.l1_name));

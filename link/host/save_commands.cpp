@@ -64,6 +64,8 @@ template <typename Record>
     case RestoreFault::too_large: return "it is larger than the VMM has room for";
     case RestoreFault::feature_control:
         return "L1 is in VMX operation, but its IA32_FEATURE_CONTROL does not allow it";
+    case RestoreFault::a20_gate_in_use:
+        return "L1 has closed the A20 gate, or is about to, which is not saved";
     }
     return "reason " + std::to_string(static_cast<unsigned>(fault)) + " is not known to these tools";
 }

@@ -108,6 +108,7 @@ public:
         m_builder.module(static_cast<std::uint32_t>(address),
                          static_cast<std::uint32_t>(address + bytes.size()), text);
     }
+    void name_loader(const std::string& name) { m_builder.text(2, name); }
     void add_rsdp() { m_builder.tag(15, rsdp_bytes()); }
     void reserve(memory::MemoryRange range) { m_reserved.push_back(range); }
 

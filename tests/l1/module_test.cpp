@@ -62,6 +62,18 @@ TEST_F(SortModules, Multiboot) {
     EXPECT_EQ(m_modules.kind, L1Kind::multiboot2);
 }
 
+TEST_F(SortModules, Multiboot1OfBoth) {
+    Bytes both{m_multiboot2};
+    const Bytes header{multiboot1_header(0)};
+    both.resize(std::max<std::size_t>(both.size(), 0x1000) + header.size());
+    std::ranges::copy(header, both.end() - static_cast<std::ptrdiff_t>(header.size()));
+    ASSERT_EQ(sort({{&both, "multiboot"}}), "");
+    EXPECT_EQ(m_modules.kind, L1Kind::multiboot2);
+    ASSERT_EQ(sort({{&both, "multiboot1 a"}}), "");
+    EXPECT_EQ(m_modules.kind, L1Kind::multiboot1);
+    EXPECT_EQ(m_modules.kernel.text, "a");
+}
+
 TEST_F(SortModules, RefusesInWords) {
     const auto says = [&](const std::vector<Given>& given, std::string_view words) {
         const std::string line{sort(given)};
@@ -78,6 +90,7 @@ TEST_F(SortModules, RefusesInWords) {
     says({{&m_multiboot2, "linux"}}, "a multiboot image in the role linux");
     says({{&m_data, "linux"}}, "not a Linux bzImage");
     says({{&m_data, "multiboot"}}, "no multiboot header");
+    says({{&m_multiboot2, "multiboot1"}}, "no multiboot 1 header");
     says({{&m_linux, "linux"}, {&m_data, "initrd"}, {&m_data, "initrd"}}, "second initrd");
     says({{&m_multiboot1, "multiboot"}, {&m_data, "initrd"}}, "but the L1 is a multiboot image");
     says({{&m_linux, "linux"}, {&m_data, "module"}}, "but the L1 is Linux");

@@ -59,7 +59,7 @@ TEST_P(LoadMultibootElf, Version1Elf) {
     EXPECT_EQ(word(4), 0x9fc00U / 1024);
     EXPECT_EQ(word(8), (l0.begin - 0x10'0000) / 1024);
     EXPECT_EQ(machine.text_at(word(16)), "kernel a=b");
-    EXPECT_EQ(machine.text_at(word(64)), "shadowtune");
+    EXPECT_EQ(machine.text_at(word(64)), "shadowtune"); // no loader has given its name
     EXPECT_EQ(machine.read<std::uint64_t>(info + 88), 0xb'8000U);
     EXPECT_EQ(machine.read<std::uint8_t>(info + 109), 2U);
     ASSERT_EQ(word(20), 1U);
@@ -90,6 +90,7 @@ TEST_P(LoadMultibootElf, Version2Elf) {
             {{0x40'0000, 0x40'0000, code, 0x2000}})};
     Machine machine{machine_size};
     machine.reserve(l0);
+    machine.name_loader("GRUB 2.06");
     machine.add_rsdp();
     machine.add_module(0x30'0000, image, "multiboot words");
     machine.add_module(0x70'0000, module, "module m");
@@ -105,7 +106,7 @@ TEST_P(LoadMultibootElf, Version2Elf) {
     auto tags = tags_of(machine, entry.ebx);
     ASSERT_EQ(tags.count(0), 1U);
     EXPECT_EQ(machine.text_at(tags.find(1)->second), "words");
-    EXPECT_EQ(machine.text_at(tags.find(2)->second), "shadowtune");
+    EXPECT_EQ(machine.text_at(tags.find(2)->second), "GRUB 2.06");
     const std::uint64_t mod{tags.find(3)->second};
     EXPECT_TRUE(machine.holds(machine.read<std::uint32_t>(mod), module));
     EXPECT_EQ(machine.text_at(mod + 8), "m");

@@ -119,6 +119,52 @@ TEST(Ept01, NeverReachesBeyondFourLevels) {
     EXPECT_EQ(last->type, ept_uncacheable);
 }
 
+// The memory of a PC: 640 KiB, the holes below 1 MiB, and RAM from there.
+class PcMemory : public ::testing::Test {
+protected:
+    PcMemory() {
+        EXPECT_TRUE(m_map.add({0, 0x9'fc00}, MemoryType::ram).ok());
+        EXPECT_TRUE(m_map.add({0x10'0000, 0x1000'0000}, MemoryType::ram).ok());
+    }
+
+    MemoryMap m_map{};
+    MemoryRange m_hidden{0x400'0000, 0x600'0000};
+    testing::Pages m_pool{48};
+    L0Memory m_memory{m_hidden, m_pool.range()};
+    L1Memory m_l1{m_memory, m_hidden.begin, four_gib};
+};
+
+TEST_F(PcMemory, AClosedA20GateWrapsWhatRealModeReaches) {
+    const std::uint64_t eptp{build_ept01(m_memory, m_l1, m_map, 32, false)};
+    const auto leads_to = [&](std::uint64_t address) { return walk(eptp, address)->physical; };
+    mask_a20(eptp, m_l1, m_map, true);
+    for (const std::uint64_t offset : {0x0U, 0x7c00U, 0xffefU})
+        EXPECT_EQ(leads_to(0x10'0000 + offset), offset);
+    EXPECT_EQ(walk(eptp, 0x10'0000)->type, ept_write_back);
+    EXPECT_EQ(leads_to(0xf'ffff), 0xf'ffffU);
+    EXPECT_EQ(leads_to(0x11'0000), 0x11'0000U);
+    EXPECT_EQ(leads_to(0), 0U);
+    mask_a20(eptp, m_l1, m_map, false);
+    for (const std::uint64_t offset : {0x0U, 0x7c00U, 0xffefU})
+        EXPECT_EQ(leads_to(0x10'0000 + offset), 0x10'0000 + offset);
+    EXPECT_EQ(walk(eptp, 0x10'f000)->type, ept_write_back);
+}
+
+TEST_F(PcMemory, TheRomStandsInAHole) {
+    const std::uint64_t host{m_hidden.begin + 5 * page_size};
+    m_l1.put_rom(0xe'7000, host);
+    const std::uint64_t eptp{build_ept01(m_memory, m_l1, m_map, 32, false)};
+    EXPECT_EQ(walk(eptp, 0xe'7123)->physical, host + 0x123);
+    EXPECT_EQ(walk(eptp, 0xe'7123)->type, ept_write_back);
+    EXPECT_EQ(walk(eptp, 0xe'6fff)->physical, 0xe'6fffU);
+    EXPECT_EQ(walk(eptp, 0xe'8000)->physical, 0xe'8000U);
+    // L0 on behalf of L1 meets the same page, and no large page may cover it.
+    EXPECT_EQ(m_l1.host_address(0xe'7ffe), host + 0xffe);
+    EXPECT_FALSE(m_l1.is_identity(0xe'7000, 1));
+    EXPECT_FALSE(m_l1.is_identity(0, large_page_size));
+    EXPECT_TRUE(m_l1.is_identity(0xe'8000, page_size));
+}
+
 TEST(Ept01, ARangeIsWriteBackOnlyWhereAllOfItIsRam) {
     MemoryMap map{};
     ASSERT_TRUE(map.add({0, 0x10'0800}, MemoryType::ram).ok());
