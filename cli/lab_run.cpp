@@ -109,11 +109,12 @@ void add_options(CLI::App& app, RawOptions& raw) {
         app.add_option(name, values, help)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     }};
     app.add_option("--zoo", raw.zoo, "Where the zoo's files lie")->capture_default_str();
-    app.add_option("--l1", raw.l1, "L1's image: linux:BZIMAGE or multiboot:ELF");
+    app.add_option("--l1", raw.l1, "L1's image: linux:BZIMAGE, multiboot:ELF, multiboot1:ELF or disk:IMAGE");
     app.add_option("--initrd", raw.run.initrd, "Linux's initial file system");
     app.add_option("--cmdline", raw.run.cmdline, "L1's command line");
     add_list("--module", raw.modules,
              "A boot module of a multiboot L1: FILE or FILE,ARGUMENTS; may be repeated");
+    app.add_option("--disk", raw.run.disk, "Image of the machine's first hard disk, of which L1 gets a copy");
     app.add_option("--memory", raw.run.memory_mib, "The machine's memory in MiB")->capture_default_str();
     app.add_option("--cpus", raw.run.cpus, "Logical processors")->capture_default_str();
     app.add_option("--cpu-model", raw.run.cpu_model, "Bochs's name of the processor")->capture_default_str();

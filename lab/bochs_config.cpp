@@ -5,6 +5,21 @@
 
 namespace shadowtune::lab {
 
+namespace {
+
+// The disk first, so that its BIOS number is 80H whatever else there is.
+[[nodiscard]] std::string drives(const RunOptions& options) {
+    const std::string_view cd = "type=cdrom, path=boot.iso, status=inserted";
+    if (disk_of(options).empty()) return fmt::format("ata0-master: {}\nboot: cdrom\n", cd);
+    const auto disk = fmt::format("ata0-master: type=disk, path={}, mode=flat, cylinders=0\n", disk_name);
+    if (boots_from_disk(options)) return disk + "boot: disk\n";
+    return disk + fmt::format("ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15\nata1-master: {}\n"
+                              "boot: cdrom\n",
+                              cd);
+}
+
+} // namespace
+
 std::string bochs_config(const RunOptions& options, SerialPorts ports) {
     std::string text;
     // Debian's build has no "nogui"; rfb without a viewer is headless, and takes the next free port by
@@ -18,7 +33,7 @@ std::string bochs_config(const RunOptions& options, SerialPorts ports) {
                         options.cpus, options.ips);
     // Time follows the instruction count alone, so that every run is the same run.
     text += "clock: sync=none\n";
-    text += "ata0-master: type=cdrom, path=boot.iso, status=inserted\nboot: cdrom\n";
+    text += drives(options);
     // "error" would log some 200,000 lines about unknown registers while Linux boots.
     text += "panic: action=fatal\nerror: action=ignore\ninfo: action=report\ndebug: action=ignore\nlog: "
             "bochs.log\n";

@@ -22,6 +22,14 @@ struct SerialPorts {
     std::uint16_t com2 = 0;
 };
 
+// The disk of L1, in the work directory.
+inline constexpr std::string_view disk_name = "disk.img";
+
+// Whether the machine's BIOS boots L1's disk itself: no GRUB and no boot.iso is needed then.
+[[nodiscard]] constexpr bool boots_from_disk(const RunOptions& options) {
+    return options.bare && options.l1_kind == L1Kind::bios_disk;
+}
+
 // The bochsrc. File names in it are relative: Bochs runs in the work directory, beside boot.iso.
 [[nodiscard]] std::string bochs_config(const RunOptions& options, SerialPorts ports);
 

@@ -1,5 +1,6 @@
 #include "lab/boot_image.hpp"
 
+#include "lab/bochs_config.hpp"
 #include "lab/child.hpp"
 #include "lab/failure.hpp"
 #include "lab/grub_config.hpp"
@@ -19,8 +20,10 @@ namespace {
 } // namespace
 
 void make_boot_image(const RunOptions& options, ImageKind l1, const WorkDir& work) {
+    if (!disk_of(options).empty()) work.copy(disk_of(options), disk_name, "disk image");
+    if (boots_from_disk(options)) return;
     work.write("iso/boot/grub/grub.cfg", grub_config(options, l1));
-    work.copy(options.l1, "iso/boot/l1", "L1 image");
+    if (options.l1_kind != L1Kind::bios_disk) work.copy(options.l1, "iso/boot/l1", "L1 image");
     if (!options.initrd.empty()) work.copy(options.initrd, "iso/boot/initrd", "initrd");
     for (std::size_t i = 0; i < options.modules.size(); ++i) {
         work.copy(options.modules[i].file, fmt::format("iso/boot/mod{}", i), "boot module");

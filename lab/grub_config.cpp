@@ -21,10 +21,14 @@ namespace {
         if (!options.initrd.empty()) text += "initrd /boot/initrd\n";
         return text;
     }
-    const std::string_view version = l1 == ImageKind::multiboot2 ? "2" : "";
-    auto text = fmt::format("multiboot{} /boot/l1{}\n", version, cmdline);
+    const std::string_view version = l1 == ImageKind::multiboot2 && !options.multiboot1 ? "2" : "";
+    // Multiboot tells L1 the BIOS drive that it comes from: its disk, if it has one.
+    const bool has_disk = !options.disk.empty();
+    const std::string_view files = has_disk ? "($cd)/boot" : "/boot";
+    auto text = has_disk ? std::string{"set cd=$root\nset root=hd0\n"} : std::string{};
+    text += fmt::format("multiboot{} {}/l1{}\n", version, files, cmdline);
     for (std::size_t i = 0; i < options.modules.size(); ++i) {
-        text += fmt::format("module{} /boot/mod{}{}\n", version, i, module_words(options.modules[i]));
+        text += fmt::format("module{} {}/mod{}{}\n", version, files, i, module_words(options.modules[i]));
     }
     return text;
 }
@@ -33,8 +37,15 @@ namespace {
     // "lab": L0 powers the machine off where it would leave a real one halted, so that the run ends.
     auto text = fmt::format("multiboot2 /boot/vmm.elf lab{}\n",
                             with_space(grub_words(options.vmm_arguments, "--vmm-args")));
-    const std::string_view kind = options.l1_kind == L1Kind::linux_bzimage ? "linux" : "multiboot";
-    text += fmt::format("module2 /boot/l1 {}{}\n", kind, cmdline);
+    switch (options.l1_kind) {
+    case L1Kind::linux_bzimage: text += fmt::format("module2 /boot/l1 linux{}\n", cmdline); break;
+    case L1Kind::multiboot:
+        text +=
+            fmt::format("module2 /boot/l1 {}{}\n", options.multiboot1 ? "multiboot1" : "multiboot", cmdline);
+        break;
+    // The VMM reads no disks: the boot loader gives it the boot sector.
+    case L1Kind::bios_disk: text += "module2 (hd0)0+1 disk 0x80\n"; break;
+    }
     if (!options.initrd.empty()) text += "module2 /boot/initrd initrd\n";
     for (std::size_t i = 0; i < options.modules.size(); ++i) {
         text += fmt::format("module2 /boot/mod{} module{}\n", i, module_words(options.modules[i]));

@@ -24,13 +24,16 @@ constexpr std::size_t multiboot2_search = 32 * 1024;
     return value;
 }
 
+[[nodiscard]] bool has_boot_signature(std::span<const std::byte> head) {
+    return head.size() >= 0x200 && head[0x1FE] == std::byte{0x55} && head[0x1FF] == std::byte{0xAA};
+}
+
 [[nodiscard]] bool is_bzimage(std::span<const std::byte> head) {
     if (head.size() < 0x218) return false;
     const auto* bytes = head.data();
-    const bool boot_sector = bytes[0x1FE] == std::byte{0x55} && bytes[0x1FF] == std::byte{0xAA};
     // LOADED_HIGH tells a bzImage from an ancient zImage, which no loader here places.
     const bool loaded_high = (bytes[0x211] & std::byte{1}) != std::byte{0};
-    return boot_sector && std::memcmp(bytes + 0x202, "HdrS", 4) == 0 && loaded_high;
+    return has_boot_signature(head) && std::memcmp(bytes + 0x202, "HdrS", 4) == 0 && loaded_high;
 }
 
 // The magic alone may be an immediate in the loader's own code; the checksum makes it a header.
@@ -59,6 +62,7 @@ ImageKind image_kind(std::span<const std::byte> head) {
     if (is_bzimage(head)) return ImageKind::linux_bzimage;
     if (has_multiboot2(head)) return ImageKind::multiboot2;
     if (has_multiboot1(head)) return ImageKind::multiboot1;
+    if (has_boot_signature(head)) return ImageKind::boot_disk;
     return ImageKind::unknown;
 }
 
@@ -79,6 +83,7 @@ ImageKind image_kind_of(const std::filesystem::path& file, std::string_view role
 
 std::string_view name_of(ImageKind kind) {
     switch (kind) {
+    case ImageKind::boot_disk: return "boot disk";
     case ImageKind::linux_bzimage: return "Linux bzImage";
     case ImageKind::multiboot1: return "multiboot 1 image";
     case ImageKind::multiboot2: return "multiboot 2 image";

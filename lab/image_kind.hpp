@@ -10,6 +10,7 @@ namespace shadowtune::lab {
 
 enum class ImageKind {
     unknown,
+    boot_disk,     // a boot sector, and nothing of the below
     linux_bzimage, // "HdrS" at 0x202, loaded high
     multiboot1,    // header in the first 8 KiB
     multiboot2,    // header in the first 32 KiB; preferred where an image has both

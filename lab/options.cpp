@@ -33,6 +33,23 @@ void check_range(std::string_view option, std::uint64_t value, std::uint64_t low
     }
 }
 
+// What goes with one kind of L1 only.
+void check_companions(const RunOptions& options) {
+    if (options.l1_kind == L1Kind::linux_bzimage && !options.modules.empty()) {
+        throw usage("--module goes with --l1 multiboot:ELF only: give Linux its files with --initrd");
+    }
+    if (options.l1_kind == L1Kind::multiboot && !options.initrd.empty()) {
+        throw usage(
+            "--initrd goes with --l1 linux:BZIMAGE only: give a multiboot L1 its files with --module");
+    }
+    if (options.l1_kind != L1Kind::bios_disk) return;
+    if (!options.initrd.empty() || !options.modules.empty() || !options.cmdline.empty() ||
+        !options.disk.empty()) {
+        throw usage("--l1 disk:IMAGE boots what is on the disk: leave out --initrd, --module, --cmdline and "
+                    "--disk");
+    }
+}
+
 } // namespace
 
 Failure system_failure(const std::string& what) {
@@ -45,10 +62,14 @@ void parse_l1(std::string_view text, RunOptions& options) {
     const auto file = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
     if (kind == "linux") {
         options.l1_kind = L1Kind::linux_bzimage;
-    } else if (kind == "multiboot") {
+    } else if (kind == "multiboot" || kind == "multiboot1") {
         options.l1_kind = L1Kind::multiboot;
+        options.multiboot1 = kind == "multiboot1";
+    } else if (kind == "disk") {
+        options.l1_kind = L1Kind::bios_disk;
     } else {
-        throw usage(fmt::format("--l1 '{}' has no kind: give linux:BZIMAGE or multiboot:ELF", text));
+        throw usage(
+            fmt::format("--l1 '{}' has no kind: give linux:BZIMAGE, multiboot:ELF or disk:IMAGE", text));
     }
     if (file.empty()) throw usage(fmt::format("--l1 '{}' names no file: give {}:FILE", text, kind));
     options.l1 = file;
@@ -73,8 +94,12 @@ LinkFaults parse_link_faults(std::string_view text) {
     throw usage(fmt::format("--link-faults '{}' is malformed: give SEED,1/N, such as 7,1/100", text));
 }
 
+const std::filesystem::path& disk_of(const RunOptions& options) {
+    return options.l1_kind == L1Kind::bios_disk ? options.l1 : options.disk;
+}
+
 void check_options(const RunOptions& options) {
-    if (options.l1.empty()) throw usage("no L1: give --l1 linux:BZIMAGE or --l1 multiboot:ELF");
+    if (options.l1.empty()) throw usage("no L1: give --l1 linux:BZIMAGE, multiboot:ELF or disk:IMAGE");
     check_range("--memory", options.memory_mib, 32, 4000);
     check_range("--cpus", options.cpus, 1, 8);
     check_range("--ips", options.ips, 1'000'000, 4'000'000'000);
@@ -85,13 +110,7 @@ void check_options(const RunOptions& options) {
     if (options.cpu_model.empty() || !plain) {
         throw usage(fmt::format("--cpu-model '{}' is no model: see 'bochs --help cpu'", options.cpu_model));
     }
-    if (options.l1_kind == L1Kind::linux_bzimage && !options.modules.empty()) {
-        throw usage("--module goes with --l1 multiboot:ELF only: give Linux its files with --initrd");
-    }
-    if (options.l1_kind == L1Kind::multiboot && !options.initrd.empty()) {
-        throw usage(
-            "--initrd goes with --l1 linux:BZIMAGE only: give a multiboot L1 its files with --module");
-    }
+    check_companions(options);
     if (options.bare && (!options.link.empty() || options.faults.one_in != 0 || !options.profile.empty() ||
                          !options.vmm_arguments.empty())) {
         throw usage("--bare boots L1 without the VMM: leave out --link, --link-faults, --profile, --record "

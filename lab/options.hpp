@@ -14,7 +14,7 @@
 
 namespace shadowtune::lab {
 
-enum class L1Kind { linux_bzimage, multiboot };
+enum class L1Kind { linux_bzimage, multiboot, bios_disk };
 
 // A boot module of a multiboot L1: the file, and the string that L1 sees with it.
 struct Module {
@@ -30,10 +30,14 @@ struct LinkFaults {
 
 struct RunOptions {
     L1Kind l1_kind = L1Kind::linux_bzimage;
+    bool multiboot1 = false; // multiboot only: by version 1, also where the image has both headers
     std::filesystem::path l1;
     std::filesystem::path initrd; // empty: none; Linux only
     std::string cmdline;          // L1's command line
     std::vector<Module> modules;  // multiboot only
+    // Image of the machine's first hard disk (BIOS drive 80H), which L1 gets as a copy; empty: no disk. Of
+    // L1Kind::bios_disk, l1 is this disk.
+    std::filesystem::path disk;
 
     std::uint32_t memory_mib = 512; // of the whole machine; 32 to 4000
     std::uint32_t cpus = 1;         // 1 to 8
@@ -72,7 +76,8 @@ struct RunOptions {
     bool quiet = false; // no progress lines on standard error
 };
 
-// "linux:FILE" or "multiboot:FILE" into options.l1_kind and options.l1. Throws Failure (usage).
+// "linux:FILE", "multiboot:FILE", "multiboot1:FILE" or "disk:FILE" into options.l1_kind, multiboot1 and l1.
+// Throws Failure (usage).
 void parse_l1(std::string_view text, RunOptions& options);
 
 // "FILE" or "FILE,ARGUMENTS". Throws Failure (usage) where FILE is empty.
@@ -80,6 +85,9 @@ void parse_l1(std::string_view text, RunOptions& options);
 
 // "SEED,1/N" with N >= 1. Throws Failure (usage).
 [[nodiscard]] LinkFaults parse_link_faults(std::string_view text);
+
+// The image of the first hard disk; empty: there is none.
+[[nodiscard]] const std::filesystem::path& disk_of(const RunOptions& options);
 
 // Ranges and combinations that need no look at any file. Throws Failure (usage).
 void check_options(const RunOptions& options);

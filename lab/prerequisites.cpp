@@ -53,6 +53,10 @@ void need_file(std::string_view file, std::string_view package) {
         throw wrong_kind(options.l1, "L1 image", kind,
                          "multiboot image: give an ELF with a multiboot header, or --l1 linux:BZIMAGE");
     }
+    if (options.l1_kind == L1Kind::bios_disk && kind == ImageKind::unknown) {
+        throw wrong_kind(options.l1, "L1 image", kind,
+                         "boot disk: give a disk image whose first sector ends in 55 AA");
+    }
     return kind;
 }
 
@@ -60,13 +64,16 @@ void need_file(std::string_view file, std::string_view package) {
 
 ImageKind check_prerequisites(const RunOptions& options) {
     need_program("bochs", "bochs");
-    need_program("grub-mkrescue", "grub-common");
-    need_program("xorriso", "xorriso");
     need_file(bios_path, "bochsbios");
     need_file(vga_bios_path, "bochsbios");
-    need_file(std::string{grub_modules_path} + "/moddep.lst", "grub-pc-bin");
+    if (!boots_from_disk(options)) {
+        need_program("grub-mkrescue", "grub-common");
+        need_program("xorriso", "xorriso");
+        need_file(std::string{grub_modules_path} + "/moddep.lst", "grub-pc-bin");
+    }
 
     const auto l1 = check_l1(options);
+    if (!options.disk.empty()) static_cast<void>(image_kind_of(options.disk, "disk image"));
     if (!options.initrd.empty()) static_cast<void>(image_kind_of(options.initrd, "initrd"));
     for (const auto& module : options.modules)
         static_cast<void>(image_kind_of(module.file, "boot module"));

@@ -28,6 +28,25 @@ TEST(BochsConfig, large_memory_is_paged) {
     EXPECT_TRUE(has_line(bochs_config(options, {}), "memory: guest=3072, host=2048"));
 }
 
+TEST(BochsConfig, a_disk_is_the_first_drive) {
+    RunOptions options;
+    EXPECT_TRUE(has_line(bochs_config(options, {}), "boot: cdrom"));
+    EXPECT_EQ(bochs_config(options, {}).find("disk.img"), std::string::npos);
+    options.disk = "d";
+    auto text = bochs_config(options, {});
+    EXPECT_TRUE(has_line(text, "ata0-master: type=disk, path=disk.img, mode=flat, cylinders=0"));
+    EXPECT_TRUE(has_line(text, "ata1-master: type=cdrom, path=boot.iso, status=inserted"));
+    EXPECT_TRUE(has_line(text, "boot: cdrom"));
+    options = {};
+    options.l1_kind = L1Kind::bios_disk;
+    options.l1 = "d";
+    EXPECT_TRUE(has_line(bochs_config(options, {}), "boot: cdrom")); // the VMM comes first
+    options.bare = true;
+    text = bochs_config(options, {});
+    EXPECT_TRUE(has_line(text, "boot: disk"));
+    EXPECT_EQ(text.find("boot.iso"), std::string::npos);
+}
+
 TEST(BochsConfig, every_run_is_the_same_run_and_stops_at_the_first_panic) {
     const auto text = bochs_config({}, {});
     EXPECT_TRUE(has_line(text, "clock: sync=none"));

@@ -61,6 +61,39 @@ TEST(GrubConfig, multiboot_under_the_vmm) {
                                                            "boot\n");
 }
 
+TEST(GrubConfig, version_1_where_it_is_asked_for) {
+    RunOptions options;
+    options.l1_kind = L1Kind::multiboot;
+    options.multiboot1 = true;
+    EXPECT_NE(grub_config(options, ImageKind::multiboot2).find("module2 /boot/l1 multiboot1\n"),
+              std::string::npos);
+    options.bare = true;
+    EXPECT_NE(grub_config(options, ImageKind::multiboot2).find("multiboot /boot/l1\n"), std::string::npos);
+}
+
+TEST(GrubConfig, a_disk_under_the_vmm) {
+    RunOptions options;
+    options.l1_kind = L1Kind::bios_disk;
+    EXPECT_EQ(grub_config(options, ImageKind::boot_disk), "set timeout=0\n"
+                                                          "multiboot2 /boot/vmm.elf lab\n"
+                                                          "module2 (hd0)0+1 disk 0x80\n"
+                                                          "boot\n");
+}
+
+TEST(GrubConfig, bare_multiboot_comes_from_its_disk) {
+    RunOptions options;
+    options.bare = true;
+    options.l1_kind = L1Kind::multiboot;
+    options.disk = "d";
+    options.modules = {{"a", ""}};
+    EXPECT_EQ(grub_config(options, ImageKind::multiboot1), "set timeout=0\n"
+                                                           "set cd=$root\n"
+                                                           "set root=hd0\n"
+                                                           "multiboot ($cd)/boot/l1\n"
+                                                           "module ($cd)/boot/mod0\n"
+                                                           "boot\n");
+}
+
 TEST(GrubConfig, bare_uses_the_loader_of_the_kind_found) {
     RunOptions options;
     options.bare = true;

@@ -44,14 +44,25 @@ void put(Image& image, std::size_t at, std::uint32_t value) {
 TEST(ImageKind, linux_needs_every_sign) {
     EXPECT_EQ(image_kind(bzimage()), ImageKind::linux_bzimage);
     auto image = bzimage();
+    // What remains is a boot sector, for there were times when kernels booted themselves.
     image[0x203] = std::byte{'X'};
-    EXPECT_EQ(image_kind(image), ImageKind::unknown);
+    EXPECT_EQ(image_kind(image), ImageKind::boot_disk);
     image = bzimage();
     image[0x211] = std::byte{0};
-    EXPECT_EQ(image_kind(image), ImageKind::unknown) << "a zImage";
+    EXPECT_EQ(image_kind(image), ImageKind::boot_disk) << "a zImage";
     image = bzimage();
     image.resize(0x210);
-    EXPECT_EQ(image_kind(image), ImageKind::unknown) << "cut short";
+    EXPECT_EQ(image_kind(image), ImageKind::boot_disk) << "cut short";
+}
+
+TEST(ImageKind, a_boot_disk_has_the_signature_and_no_more) {
+    Image image(512);
+    image[0x1FE] = std::byte{0x55};
+    EXPECT_EQ(image_kind(image), ImageKind::unknown);
+    image[0x1FF] = std::byte{0xAA};
+    EXPECT_EQ(image_kind(image), ImageKind::boot_disk);
+    image.resize(511);
+    EXPECT_EQ(image_kind(image), ImageKind::unknown);
 }
 
 TEST(ImageKind, multiboot1_in_the_first_8_kib) {

@@ -32,8 +32,18 @@ TEST(Options, l1_names_its_kind) {
     parse_l1("multiboot:dir/a:b.elf", options);
     EXPECT_EQ(options.l1_kind, L1Kind::multiboot);
     EXPECT_EQ(options.l1, "dir/a:b.elf");
+    EXPECT_FALSE(options.multiboot1);
+    parse_l1("multiboot1:a.elf", options);
+    EXPECT_EQ(options.l1_kind, L1Kind::multiboot);
+    EXPECT_TRUE(options.multiboot1);
+    parse_l1("disk:a.img", options);
+    EXPECT_EQ(options.l1_kind, L1Kind::bios_disk);
+    EXPECT_EQ(disk_of(options), "a.img");
     parse_l1("linux:vmlinuz", options);
     EXPECT_EQ(options.l1_kind, L1Kind::linux_bzimage);
+    EXPECT_TRUE(disk_of(options).empty());
+    options.disk = "b.img";
+    EXPECT_EQ(disk_of(options), "b.img");
 }
 
 TEST(Options, l1_without_kind_or_file_is_refused) {
@@ -41,6 +51,28 @@ TEST(Options, l1_without_kind_or_file_is_refused) {
     for (const auto* text : {"vmlinuz", "", "linux", "linux:", ":x", "Linux:x"}) {
         EXPECT_NE(usage_error([&] { parse_l1(text, options); }).find("--l1"), std::string::npos) << text;
     }
+}
+
+TEST(Options, a_boot_disk_brings_its_own_files) {
+    RunOptions options;
+    options.vmm = "vmm.elf";
+    parse_l1("disk:a.img", options);
+    check_options(options);
+    const auto refused = [](RunOptions changed) {
+        return usage_error([&] { check_options(changed); }).find("disk:IMAGE") != std::string::npos;
+    };
+    auto changed = options;
+    changed.cmdline = "quiet";
+    EXPECT_TRUE(refused(changed));
+    changed = options;
+    changed.initrd = "i";
+    EXPECT_TRUE(refused(changed));
+    changed = options;
+    changed.disk = "b.img";
+    EXPECT_TRUE(refused(changed));
+    changed = options;
+    changed.modules = {{"a", ""}};
+    EXPECT_TRUE(refused(changed));
 }
 
 TEST(Options, module_keeps_everything_after_the_first_comma) {

@@ -5,6 +5,7 @@ set -euo pipefail
 
 SHADOWTUNE=${SHADOWTUNE:-build/release/bin/shadowtune}
 MICRO_L1=${MICRO_L1:-build/release/bin/micro-l1.elf}
+BOOT_DISK=${BOOT_DISK:-build/release/bin/boot-disk.img}
 ASSETS=${ASSETS:-build/assets/linux-6.1}
 # What boots: micro_l1 or linux_l1 sets it.
 L1=()
