@@ -1,5 +1,6 @@
 // A dom0 of a few pages: starts one domain, tells how it ended, and powers the machine off.
-// Its command line: trips=N, the round trips that the domain makes.
+// Its command line: trips=N, the round trips that the domain makes; wait=1, to wait for a byte on COM1 before
+// the machine is powered off.
 
 #include "lab/xen/domain_builder.hpp"
 #include "lab/xen/interface.hpp"
@@ -33,9 +34,8 @@ void print_refusal(const Refusal& refusal) {
     print("\n"sv);
 }
 
-// The number behind "trips=" on a command line that ends with a zero, or `otherwise`.
-[[nodiscard]] std::uint32_t round_trips_of(const char* line, std::uint32_t otherwise) {
-    constexpr std::string_view word{"trips="sv};
+// The number behind `word` on a command line that ends with a zero, or `otherwise`.
+[[nodiscard]] std::uint32_t number_of(const char* line, std::string_view word, std::uint32_t otherwise) {
     std::size_t matched{0};
     for (; *line != '\0' && matched < word.size(); ++line)
         matched = *line == word[matched] ? matched + 1 : 0;
@@ -50,10 +50,26 @@ void write_port(std::uint16_t port, std::uint8_t value) {
     asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
 }
 
-// The lab's machine is switched off by a word at this port (bochs, unmapped.cc's port of that name).
-[[noreturn]] void power_off() {
+[[nodiscard]] std::uint8_t read_port(std::uint16_t port) {
+    std::uint8_t value{};
+    asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
+void open_ports() {
     const std::uint32_t io_privilege{1};
     hypercall(call::physical_devices, set_iopl, reinterpret_cast<unsigned long>(&io_privilege));
+}
+
+void wait_for_input() {
+    constexpr std::uint16_t com1_line_status{0x3FD};
+    constexpr std::uint8_t data_ready{1};
+    while ((read_port(com1_line_status) & data_ready) == 0)
+        hypercall(call::scheduler, scheduler_yield);
+}
+
+// The lab's machine is switched off by a word at this port (bochs, unmapped.cc's port of that name).
+[[noreturn]] void power_off() {
     for (const char c : "Shutdown"sv)
         write_port(0x8900, static_cast<std::uint8_t>(c));
     for (;;)
@@ -67,7 +83,8 @@ extern "C" [[noreturn]] void dom0_main(const StartInfo& information) {
     print("dom0: begins\n"sv);
     std::uint16_t domain{0};
     unsigned reason{0};
-    Refusal refusal{start_domain(round_trips_of(information.command_line, default_round_trips), domain)};
+    Refusal refusal{
+        start_domain(number_of(information.command_line, "trips="sv, default_round_trips), domain)};
     if (refusal.step.empty()) refusal = wait_for_end(domain, reason);
     if (!refusal.step.empty()) {
         print_refusal(refusal);
@@ -78,6 +95,8 @@ extern "C" [[noreturn]] void dom0_main(const StartInfo& information) {
         print_number(result_of_domain());
         print("\n"sv);
     }
+    open_ports();
+    if (number_of(information.command_line, "wait="sv, 0) != 0) wait_for_input();
     power_off();
 }
 
