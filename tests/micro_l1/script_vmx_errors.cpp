@@ -92,12 +92,25 @@ void outside_vmx_operation() {
     check_fault("outside.invvpid", invalid_opcode, [] { (void)invvpid_at(2, g_other.bytes); });
 }
 
+// With the A20 gate closed all that runs here lies where bit 20 is 0 anyway.
+void vmxon_with_a20_closed() {
+    constexpr std::uint16_t system_control{0x92};
+    constexpr std::uint8_t gate{1U << 1}, reset{1U << 0};
+    const auto control{static_cast<std::uint8_t>(in8(system_control) & ~reset)};
+    out8(system_control, static_cast<std::uint8_t>(control & ~gate));
+    const Fault fault{guarded([] { (void)vmxon(physical(&vmxon_region())); })};
+    out8(system_control, control | gate);
+    expect("vmxon.a20-closed", "vector", general_protection, fault.happened ? fault.vector : 0);
+}
+
 void vmxon_errors() {
     constexpr std::uint64_t vmxe{std::uint64_t{1} << 13};
     const std::uint64_t cr4{read_cr4()};
     write_cr4(cr4 & ~vmxe);
     check_fault("vmxon.vmxe-clear", invalid_opcode, [] { (void)vmxon(physical(&vmxon_region())); });
     write_cr4(cr4);
+
+    vmxon_with_a20_closed();
 
     const std::uint64_t region{physical(&vmxon_region())};
     check("vmxon.misaligned", vmxon(region + 8), VmxResult::fail_invalid);
