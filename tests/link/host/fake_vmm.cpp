@@ -271,12 +271,14 @@ bool FakeVmm::take_save_command(const Frame& frame) {
     }
     case MessageType::release:
         if (!read_record(frame.payload, release)) return true;
-        acknowledge(release.id,
-                    release.crc == crc32c(m_saved) ? CommandStatus::done : CommandStatus::other_blob);
-        if (release.crc != crc32c(m_saved)) return true;
-        if (release.action == static_cast<std::uint8_t>(ReleaseAction::resume)) {
-            m_l1_state = L1State::running;
-        } else if (m_l1_state == L1State::saved) {
+        if (release.crc != crc32c(m_saved)) {
+            acknowledge(release.id, CommandStatus::other_blob);
+            return true;
+        }
+        // Whoever has the answer may look at the state at once; a restart answers first.
+        if (release.action == static_cast<std::uint8_t>(ReleaseAction::resume)) m_l1_state = L1State::running;
+        acknowledge(release.id, CommandStatus::done);
+        if (m_l1_state == L1State::saved) {
             m_l1_state = L1State::awaited;
             reboot(m_options.boot_id + 1, false);
         }
