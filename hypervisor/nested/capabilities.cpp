@@ -32,10 +32,12 @@ constexpr std::uint32_t emulated_secondary{
     secondary::wbinvd_exiting | secondary::unrestricted_guest | secondary::apic_register_virtualization |
     secondary::virtual_interrupt_delivery | secondary::pause_loop_exiting | secondary::rdrand_exiting |
     secondary::enable_invpcid | secondary::rdseed_exiting | secondary::enable_xsaves_xrstors |
-    secondary::vmcs_shadowing};
+    secondary::vmcs_shadowing | secondary::enable_vm_functions | secondary::enable_pml |
+    secondary::ept_violation_ve | secondary::use_tsc_scaling};
 
-// These need EPT: Vol. 3C, 27.2.1.1.
-constexpr std::uint32_t secondary_needing_ept{secondary::unrestricted_guest};
+// These need EPT: Vol. 3C, 27.2.1.1; "EPT-violation #VE" has no meaning without.
+constexpr std::uint32_t secondary_needing_ept{secondary::unrestricted_guest | secondary::enable_pml |
+                                              secondary::ept_violation_ve};
 
 constexpr std::uint32_t emulated_exit{exit::default1 | exit::save_debug_controls |
                                       exit::host_address_space_size | exit::acknowledge_interrupt_on_exit |
@@ -86,6 +88,9 @@ void offer_secondary(vmcs::CapabilityMsrs& offered, const vmcs::CapabilityMsrs& 
     const std::uint64_t capability{hardware[msr::vmx_ept_vpid_cap]};
     if (allows(offered[msr::vmx_secondary], secondary::enable_ept)) {
         offered[msr::vmx_ept_vpid_cap] |= capability & emulated_ept;
+    }
+    if (allows(offered[msr::vmx_secondary], secondary::enable_vm_functions)) {
+        offered[msr::vmx_vmfunc] = hardware[msr::vmx_vmfunc] & vmx::vm_function::eptp_switching;
     }
     if (allows(offered[msr::vmx_secondary], secondary::enable_vpid)) {
         offered[msr::vmx_ept_vpid_cap] |= capability & emulated_vpid;

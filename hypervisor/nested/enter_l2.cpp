@@ -29,7 +29,8 @@ constexpr std::uint32_t reason_msr_loading{
     vmx::exit_reason_entry_failure | static_cast<std::uint32_t>(vmcs::ExitReason::entry_failure_msr_loading)};
 
 // Secondary controls that vmcs02 never has: what they do L0 does, at the exits that come without them.
-constexpr std::uint32_t emulated_by_l0{vmx::secondary::vmcs_shadowing};
+constexpr std::uint32_t emulated_by_l0{vmx::secondary::vmcs_shadowing | vmx::secondary::enable_pml |
+                                       vmx::secondary::ept_violation_ve};
 
 // What L1's own state contributes where vmcs12 does not load it.
 struct L1State {

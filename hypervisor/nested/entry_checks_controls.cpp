@@ -122,6 +122,35 @@ namespace interruption = vmx::interruption;
     return refuse(Field::ept_pointer, "a reserved bit is set");
 }
 
+// EPTP switching, EPT-violation #VE, page-modification logging, TSC scaling: each with its own fields.
+[[nodiscard]] Check check_extensions(const Checked& c) {
+    const bool ept{c.secondary(secondary::enable_ept)};
+    if (c.secondary(secondary::enable_vm_functions)) {
+        const std::uint64_t functions{c.get(Field::vm_function_controls)};
+        if ((functions & ~c.offered[vmx::msr::vmx_vmfunc]) != 0) {
+            return refuse(Field::vm_function_controls, "a function that is not offered");
+        }
+        if ((functions & vmx::vm_function::eptp_switching) != 0) {
+            if (!ept) return refuse(Field::vm_function_controls, "EPTP switching without EPT");
+            if (!c.is_page_address(c.get(Field::eptp_list_address)))
+                return refuse(Field::eptp_list_address, "not the address of a page");
+        }
+    }
+    if (c.secondary(secondary::enable_pml)) {
+        if (!ept) return refuse(Field::secondary_processor_based_controls, "PML without EPT");
+        if (!c.is_page_address(c.get(Field::pml_address)))
+            return refuse(Field::pml_address, "not the address of a page");
+    }
+    if (c.secondary(secondary::ept_violation_ve) &&
+        !c.is_page_address(c.get(Field::virtualization_exception_address))) {
+        return refuse(Field::virtualization_exception_address, "not the address of a page");
+    }
+    if (c.secondary(secondary::use_tsc_scaling) && c.get(Field::tsc_multiplier) == 0) {
+        return refuse(Field::tsc_multiplier, "0");
+    }
+    return {};
+}
+
 // An MSR area: 16-byte aligned, first and last byte within the physical-address width; no count, no check.
 [[nodiscard]] Check check_msr_area(const Checked& c, Field count_field, Field address_field) {
     const std::uint64_t count{c.get32(count_field)};
@@ -233,7 +262,7 @@ Check check_controls(const Vmcs12Values& vmcs12, const vmcs::CapabilityMsrs& off
                      const ProcessorFacts& processor, const EntryContext& context) {
     const Checked c{vmcs12, offered, processor, context};
     for (const auto check : {check_allowed_settings, check_counts, check_bitmaps, check_shadowing, check_apic,
-                             check_nmi_controls, check_translation}) {
+                             check_nmi_controls, check_translation, check_extensions}) {
         if (const Check result{check(c)}; !result.ok()) return result;
     }
     struct Area {

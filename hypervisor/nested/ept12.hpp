@@ -40,11 +40,13 @@ struct EptSettings {
     std::uint64_t eptp{0};
     std::uint64_t ept_vpid_cap{0};      // IA32_VMX_EPT_VPID_CAP as offered to L1
     unsigned physical_address_bits{36}; // MAXPHYADDR
+    bool log_full{false};               // page-modification logging is on, and its index above 511
 };
 
-// `busy`: L1 kept changing the entries while their accessed and dirty flags were being set; resume L2, which
-// faults again.
-enum class EptOutcome : std::uint8_t { ok, violation, misconfiguration, busy };
+// `log_full`: a flag would have to be set, and page-modification logging has no room (29.3.6). `busy`: L1
+// kept changing the entries while their accessed and dirty flags were being set; resume L2, which faults
+// again.
+enum class EptOutcome : std::uint8_t { ok, violation, misconfiguration, log_full, busy };
 
 struct EptWalk {
     EptOutcome outcome{EptOutcome::misconfiguration};
@@ -54,7 +56,9 @@ struct EptWalk {
     bool readable{false};       // AND over the entries used
     bool writable{false};
     bool executable{false};
-    bool dirty{false}; // the leaf's dirty flag after the walk; true where A/D flags are off
+    bool dirty{false};       // the leaf's dirty flag after the walk; true where A/D flags are off
+    bool dirtied{false};     // this walk has set it
+    bool convertible{false}; // violation: may become a virtualization exception (26.5.7.1)
     bool ignore_pat{false};
     std::uint8_t memory_type{0}; // of the leaf: 0 UC, 1 WC, 4 WT, 5 WP, 6 WB
     std::uint64_t qualification{
@@ -67,6 +71,7 @@ inline constexpr std::uint64_t ept_permissions{7};
 inline constexpr std::uint64_t ept_large_page{std::uint64_t{1} << 7};
 inline constexpr std::uint64_t ept_accessed{std::uint64_t{1} << 8};
 inline constexpr std::uint64_t ept_dirty{std::uint64_t{1} << 9};
+inline constexpr std::uint64_t ept_suppress_ve{std::uint64_t{1} << 63};
 
 // Bits first to last, both included.
 [[nodiscard]] constexpr std::uint64_t bit_range(unsigned first, unsigned last) {
@@ -159,20 +164,25 @@ template <typename Memory>
         if (!is_present || (wanted & ~permissions) != 0) {
             walk.outcome = EptOutcome::violation;
             walk.qualification = wanted | (permissions << 3);
+            // The entry that is not present, or the leaf: the last one read in either case.
+            walk.convertible = (entries[leaf] & detail::ept_suppress_ve) == 0;
             return walk;
         }
 
         bool is_unchanged{true};
         for (unsigned level{4}; keeps_flags && is_unchanged && level >= leaf; --level) {
             // Section 29.3.5 "Accessed and Dirty Flags for EPT": dirty is kept at the leaf alone.
-            std::uint64_t flagged{entries[level] | detail::ept_accessed};
-            if (level == leaf && (wanted & vmx::ept_violation::write) != 0) {
-                flagged |= detail::ept_dirty;
-                walk.dirty = true;
+            const bool dirties{level == leaf && (wanted & vmx::ept_violation::write) != 0};
+            const std::uint64_t flags{detail::ept_accessed | (dirties ? detail::ept_dirty : 0)};
+            if ((entries[level] & flags) == flags) continue;
+            if (settings.log_full) {
+                walk.outcome = EptOutcome::log_full;
+                return walk;
             }
-            if (flagged != entries[level]) {
-                is_unchanged = memory.compare_exchange64(addresses[level], entries[level], flagged);
-            }
+            is_unchanged =
+                memory.compare_exchange64(addresses[level], entries[level], entries[level] | flags);
+            walk.dirtied = is_unchanged && dirties && !walk.dirty;
+            walk.dirty = walk.dirty || dirties;
         }
         if (!is_unchanged) continue;
 

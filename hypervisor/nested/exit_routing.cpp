@@ -131,6 +131,13 @@ using vmcs::Field;
     return operand >> bits_in_bitmap != 0 || bitmap == nullptr || bitmap->test(operand);
 }
 
+// 26.5.6.2: VMFUNC exits for a function whose control is 0; L0 executes the others.
+[[nodiscard]] bool wants_vmfunc(const ExitFacts& facts, const Vmcs12Values& vmcs12) {
+    const auto function{static_cast<std::uint32_t>(facts.general_registers[0])};
+    if (function >= vmx::vm_function::count) return true;
+    return ((vmcs12.get(Field::vm_function_controls) >> function) & 1U) == 0;
+}
+
 // MTF exits follow the control, or an injected "other event" with vector 0 (section 26.5.2).
 [[nodiscard]] bool wants_monitor_trap_flag(const Vmcs12Values& vmcs12) {
     const std::uint32_t injected{vmcs12.get32(Field::vm_entry_interruption_information)};
@@ -185,6 +192,7 @@ bool l1_wants_exit(const ExitFacts& facts, const Vmcs12Values& vmcs12, const L1B
     case ExitReason::io_instruction: return wants_io(facts, vmcs12, bitmaps);
     case ExitReason::rdmsr: return wants_msr(facts, vmcs12, bitmaps, false);
     case ExitReason::wrmsr: return wants_msr(facts, vmcs12, bitmaps, true);
+    case ExitReason::vmfunc: return wants_vmfunc(facts, vmcs12);
     case ExitReason::vmread: return wants_field_access(facts, vmcs12, bitmaps.vmread);
     case ExitReason::vmwrite: return wants_field_access(facts, vmcs12, bitmaps.vmwrite);
     case ExitReason::mwait: return primary_has(vmcs12, primary::mwait_exiting);
@@ -221,8 +229,8 @@ bool l1_wants_exit(const ExitFacts& facts, const Vmcs12Values& vmcs12, const L1B
     case ExitReason::ept_violation:
     case ExitReason::ept_misconfiguration: return false;
 
-    // Controls that L1 is never offered: vmcs02 does not have them, and such an exit is L0's to report.
-    case ExitReason::vmfunc:
+    // Controls that vmcs02 never has, since L1 is not offered them or L0 does their work (page-modification
+    // logging): such an exit is L0's to report.
     case ExitReason::encls:
     case ExitReason::enclv:
     case ExitReason::page_modification_log_full:

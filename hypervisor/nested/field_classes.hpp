@@ -29,10 +29,10 @@ template <typename... Fields>
 
 } // namespace detail
 
-// Guest state whose place in vmcs02 depends on a control, or that vmcs02 has otherwise.
+// Guest state whose place in vmcs02 depends on a control, or that vmcs02 has otherwise or not at all.
 inline constexpr vmcs::FieldSet conditional_guest_fields{
     detail::set_of(F::vmcs_link_pointer, F::guest_ia32_debugctl, F::guest_ia32_efer, F::guest_dr7,
-                   F::vmx_preemption_timer_value)};
+                   F::vmx_preemption_timer_value, F::pml_index)};
 
 // Written to vmcs02 as they are.
 inline constexpr vmcs::FieldSet direct_fields{
@@ -40,9 +40,9 @@ inline constexpr vmcs::FieldSet direct_fields{
     detail::set_of(F::exception_bitmap, F::page_fault_error_code_mask, F::page_fault_error_code_match,
                    F::cr3_target_count, F::cr3_target_value_0, F::cr3_target_value_1, F::cr3_target_value_2,
                    F::cr3_target_value_3, F::cr0_guest_host_mask, F::cr4_guest_host_mask, F::cr0_read_shadow,
-                   F::cr4_read_shadow, F::tpr_threshold, F::tsc_offset, F::eoi_exit_bitmap_0,
-                   F::eoi_exit_bitmap_1, F::eoi_exit_bitmap_2, F::eoi_exit_bitmap_3, F::ple_gap,
-                   F::ple_window, F::xss_exiting_bitmap, F::vm_entry_interruption_information,
+                   F::cr4_read_shadow, F::tpr_threshold, F::tsc_offset, F::tsc_multiplier,
+                   F::eoi_exit_bitmap_0, F::eoi_exit_bitmap_1, F::eoi_exit_bitmap_2, F::eoi_exit_bitmap_3,
+                   F::ple_gap, F::ple_window, F::xss_exiting_bitmap, F::vm_entry_interruption_information,
                    F::vm_entry_exception_error_code, F::vm_entry_instruction_length, F::host_ia32_pat,
                    F::host_ia32_perf_global_ctrl)};
 

@@ -1,11 +1,14 @@
 #include "hypervisor/nested/l2_ept.hpp"
 
+#include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/memory/ept01.hpp"
 #include "hypervisor/nested/entry_checks.hpp"
 #include "hypervisor/nested/guest.hpp"
 #include "hypervisor/nested/l2_bitmaps.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/vmx/exit_information.hpp"
+
+#include <cstddef>
 
 namespace shadowtune::nested {
 
@@ -27,6 +30,52 @@ struct L1Tables {
                                            desired, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
     }
 };
+
+constexpr std::uint64_t pml_entries{512};
+
+[[nodiscard]] bool secondary_has(const Vcpu& vcpu, std::uint32_t control) {
+    return (secondary_controls_in_force(vcpu.vmcs12.values()) & control) != 0;
+}
+
+// 29.3.6 "Page-Modification Logging": the index counts down, and wraps to FFFFH behind the last entry.
+void log_modification(Vcpu& vcpu, std::uint64_t index, std::uint64_t guest_physical) {
+    vcpu.machine.l1.write64(vcpu.vmcs12.get(F::pml_address) + 8 * index,
+                            guest_physical & ~(memory::page_size - 1));
+    vcpu.vmcs12.leave(F::pml_index, (index - 1) & 0xFFFF);
+}
+
+// The virtualization-exception information area: Table 26-1.
+struct VirtualizationException {
+    std::uint32_t reason;
+    std::uint32_t busy; // all ones once written; no exception while it is not 0
+    std::uint64_t qualification;
+    std::uint64_t guest_linear;
+    std::uint64_t guest_physical;
+    std::uint16_t eptp_index;
+};
+constexpr std::size_t virtualization_exception_bytes{34};
+static_assert(offsetof(VirtualizationException, eptp_index) + 2 == virtualization_exception_bytes);
+
+// 26.5.7: true where L2 gets a virtualization exception instead of L1 an exit.
+[[nodiscard]] bool becomes_exception(Vcpu& vcpu, const EptWalk& walk, const L2Access& access,
+                                     std::uint64_t qualification) {
+    auto& hw{vcpu.hardware};
+    if (!secondary_has(vcpu, vmx::secondary::ept_violation_ve) || !walk.convertible) return false;
+    if ((hw.read(F::guest_cr0) & cpu::cr0::pe) == 0) return false;
+    if (vmx::interruption::is_valid(static_cast<std::uint32_t>(hw.read(F::idt_vectoring_information))))
+        return false;
+    const std::uint64_t area{vcpu.vmcs12.get(F::virtualization_exception_address)};
+    if (vcpu.machine.l1.read32(area + offsetof(VirtualizationException, busy)) != 0) return false;
+    const VirtualizationException told{static_cast<std::uint32_t>(ExitReason::ept_violation),
+                                       ~std::uint32_t{0},
+                                       qualification,
+                                       access.guest_linear,
+                                       access.guest_physical,
+                                       static_cast<std::uint16_t>(vcpu.vmcs12.get(F::eptp_index))};
+    vcpu.machine.l1.write(area, &told, virtualization_exception_bytes);
+    inject_exception(vcpu, vmx::vector::virtualization);
+    return true;
+}
 
 // NMI blocking that an IRET was about to end before its fault is restored for L2's next try (SDM Vol.
 // 3C, 28.2.3).
@@ -55,15 +104,19 @@ void map_in_ept02(Vcpu& vcpu, std::uint64_t guest_physical, const EptWalk& walk)
 } // namespace
 
 bool l1_uses_ept(const Vcpu& vcpu) {
-    return (secondary_controls_in_force(vcpu.vmcs12.values()) & vmx::secondary::enable_ept) != 0;
+    return secondary_has(vcpu, vmx::secondary::enable_ept);
 }
 
 EptWalk walk_for_l2(Vcpu& vcpu, std::uint64_t guest_physical, std::uint64_t access) {
+    const bool logs{secondary_has(vcpu, vmx::secondary::enable_pml)};
+    const std::uint64_t index{vcpu.vmcs12.get(F::pml_index)};
     const EptSettings settings{vcpu.vmcs12.get(F::ept_pointer),
                                vcpu.machine.offered_msrs[vmx::msr::vmx_ept_vpid_cap],
-                               vcpu.machine.processor.physical_address_bits};
+                               vcpu.machine.processor.physical_address_bits, logs && index >= pml_entries};
     L1Tables tables{vcpu.machine.l1};
-    return walk_ept12(tables, settings, guest_physical, access);
+    const EptWalk walk{walk_ept12(tables, settings, guest_physical, access)};
+    if (logs && walk.outcome == EptOutcome::ok && walk.dirtied) log_modification(vcpu, index, guest_physical);
+    return walk;
 }
 
 void report_ept_fault(Vcpu& vcpu, const EptWalk& walk, const L2Access& access) {
@@ -76,10 +129,16 @@ void report_ept_fault(Vcpu& vcpu, const EptWalk& walk, const L2Access& access) {
     case EptOutcome::violation: {
         exit.reason = static_cast<std::uint32_t>(ExitReason::ept_violation);
         exit.qualification = access.about | walk.qualification;
+        if (becomes_exception(vcpu, walk, access, exit.qualification)) return;
         return deliver_exit_to_l1(vcpu, exit);
     }
     case EptOutcome::misconfiguration:
         exit.reason = static_cast<std::uint32_t>(ExitReason::ept_misconfiguration);
+        return deliver_exit_to_l1(vcpu, exit);
+    case EptOutcome::log_full:
+        exit.reason = static_cast<std::uint32_t>(ExitReason::page_modification_log_full);
+        exit.qualification = access.about & vmx::ept_violation::nmi_unblocking_due_to_iret;
+        exit.has_addresses = false;
         return deliver_exit_to_l1(vcpu, exit);
     case EptOutcome::ok:
     case EptOutcome::busy: return;

@@ -22,8 +22,8 @@ struct L2Access {
     std::uint64_t about{0};
 };
 
-// What L1's tables do not allow goes to L1. Returns where the walk is neither a violation nor a
-// misconfiguration.
+// What L1's tables do not allow goes to L1, or to L2 as a virtualization exception. Nothing where the walk
+// was ok or is to be tried again.
 void report_ept_fault(Vcpu& vcpu, const EptWalk& walk, const L2Access& access);
 
 void handle_ept_violation(Vcpu& vcpu);

@@ -82,7 +82,8 @@ void handle_io(Vcpu& vcpu) {
     switch (static_cast<ExitReason>(reason)) {
     case ExitReason::preemption_timer_expired:
     case ExitReason::vmread:
-    case ExitReason::vmwrite: return true;
+    case ExitReason::vmwrite:
+    case ExitReason::vmfunc: return true;
     case ExitReason::rdmsr:
     case ExitReason::wrmsr: return is_l0s_msr(static_cast<std::uint32_t>(vcpu.registers.rcx()));
     case ExitReason::io_instruction: {
@@ -102,6 +103,7 @@ void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
     case ExitReason::ept_violation: handle_ept_violation(vcpu); break;
     case ExitReason::vmread: emulate_l2_vmread(vcpu); break;
     case ExitReason::vmwrite: emulate_l2_vmwrite(vcpu); break;
+    case ExitReason::vmfunc: emulate_l2_vmfunc(vcpu); break;
     default: break; // the timer's: the link is looked at after every exit
     }
     if (!vcpu.runs_l2) return;

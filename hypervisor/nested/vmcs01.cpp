@@ -228,6 +228,8 @@ Vcpu* make_vcpu(Machine& machine, const l1::L1Entry& entry) {
     write_host_state(*vcpu);
     write_unused_controls(*vcpu);
     hw.write(F::virtual_processor_identifier, vcpu->vpid02);
+    // Each VMFUNC of L2 exits: L0 switches the EPTs that it composes (nested/vm_functions.cpp).
+    if (machine.physical_fields.test(F::vm_function_controls)) hw.write(F::vm_function_controls, 0);
     hw.clear(vcpu->vmcs01.region);
     hw.make_current(vcpu->vmcs01.region);
     write_host_state(*vcpu);

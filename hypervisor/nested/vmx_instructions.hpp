@@ -16,6 +16,8 @@ void emulate_vmwrite(Vcpu& vcpu);
 // Of L2, where L1's bitmaps let them pass.
 void emulate_l2_vmread(Vcpu& vcpu);
 void emulate_l2_vmwrite(Vcpu& vcpu);
+// Of L2, a function that L1 enables.
+void emulate_l2_vmfunc(Vcpu& vcpu);
 void emulate_vmlaunch(Vcpu& vcpu);
 void emulate_vmresume(Vcpu& vcpu);
 void emulate_invept(Vcpu& vcpu);

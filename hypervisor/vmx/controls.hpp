@@ -102,6 +102,13 @@ inline constexpr std::uint64_t virtualize_spec_ctrl{detail::bit64(7)};
 inline constexpr std::uint64_t apic_timer_virtualization{detail::bit64(8)};
 } // namespace tertiary
 
+// VM-function controls, and IA32_VMX_VMFUNC: section 25.6.14, A.11. The function's number is the bit's.
+namespace vm_function {
+inline constexpr std::uint64_t eptp_switching{detail::bit64(0)};
+inline constexpr unsigned count{64};
+inline constexpr std::uint32_t eptp_list_entries{512};
+} // namespace vm_function
+
 // Primary VM-exit controls: section 25.7.1.
 namespace exit {
 inline constexpr std::uint32_t save_debug_controls{detail::bit(2)};

@@ -49,7 +49,7 @@ inline constexpr std::uint32_t entry_reserved{0x7FFFF000};
 // Exception vectors that the VMM names: Vol. 3A, Table 7-1.
 namespace vector {
 inline constexpr std::uint8_t debug{1}, nmi{2}, invalid_opcode{6}, double_fault{8}, stack_segment{12},
-    general_protection{13}, page_fault{14}, machine_check{18};
+    general_protection{13}, page_fault{14}, machine_check{18}, virtualization{20};
 } // namespace vector
 
 // Guest interruptibility state: Table 25-3.

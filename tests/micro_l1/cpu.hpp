@@ -86,5 +86,6 @@ inline constexpr std::uint32_t msr_gs_base{0xC0000101};
 inline constexpr std::uint32_t msr_kernel_gs_base{0xC0000102};
 inline constexpr std::uint32_t msr_vmx_basic{0x480};
 inline constexpr std::uint32_t msr_vmx_misc{0x485};
+inline constexpr std::uint32_t msr_vmx_vmfunc{0x491};
 
 } // namespace shadowtune::micro_l1

@@ -63,6 +63,20 @@ void Ept::map_small(std::uint64_t guest_physical, std::uint64_t host_physical, s
     small_entry(guest_physical) = leaf(host_physical, rights);
 }
 
+void Ept::add_flags(std::uint64_t flags) {
+    const auto add{[flags](Table& table) {
+        for (auto& entry : table.entries) {
+            if ((entry & ept_all) != 0) entry |= flags;
+        }
+    }};
+    add(m_pml4);
+    add(m_pdpt);
+    for (Table& directory : m_directories)
+        add(directory);
+    for (std::size_t i{0}; i < m_splits; ++i)
+        add(m_tables[i]);
+}
+
 std::uint64_t Ept::pointer(bool accessed_and_dirty) const {
     constexpr std::uint64_t four_levels{3U << 3};
     constexpr std::uint64_t write_back{6};

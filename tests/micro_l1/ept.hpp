@@ -30,6 +30,9 @@ public:
     // The page-directory entry itself: for scripts that point it where they should not.
     void set_directory_entry(std::uint64_t guest_physical, std::uint64_t entry);
 
+    // Sets bits in every entry of every table that is present.
+    void add_flags(std::uint64_t flags);
+
     [[nodiscard]] std::uint64_t& small_entry(std::uint64_t guest_physical);
     [[nodiscard]] std::uint64_t pointer(bool accessed_and_dirty = false) const;
 

@@ -80,6 +80,8 @@ void test_events();
 void test_interrupts();
 void test_memory();
 void test_shadowing();
+void test_vm_functions();
+void test_ept_extensions();
 void test_state();
 void test_live();
 

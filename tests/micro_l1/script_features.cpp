@@ -1,5 +1,6 @@
 // features: what an L2 may be run with, feature by feature, each test with the values that it saw where they
-// are wrong. Parameters: only=intercepts|events|interrupts|memory|state|shadowing|live (default: all).
+// are wrong. Parameters:
+// only=intercepts|events|interrupts|memory|state|shadowing|live|vm-functions|ept-extensions (default: all).
 
 #include "tests/micro_l1/l2_harness.hpp"
 #include "tests/micro_l1/report.hpp"
@@ -20,6 +21,8 @@ void run_features(const Parameters& parameters) {
         {"state", test_state},
         {"shadowing", test_shadowing},
         {"live", test_live},
+        {"vm-functions", test_vm_functions},
+        {"ept-extensions", test_ept_extensions},
     };
     const std::string_view only{parameters.text("only", "")};
     for (const Theme& theme : themes) {

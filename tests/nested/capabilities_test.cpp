@@ -21,12 +21,12 @@ TEST(Capabilities, OffersExactlyWhatL0Emulates) {
     const auto offered{nested::offered_msrs(everything(), sample_revision)};
     EXPECT_EQ(vmx::may_be_one(offered[msr::vmx_true_pin_based]), 0x7FU);
     EXPECT_EQ(vmx::may_be_one(offered[msr::vmx_true_primary]), 0xFFF9FFFEU);
-    // Virtualize APIC accesses to INVPCID, VMCS shadowing, RDSEED exiting, XSAVES.
-    EXPECT_EQ(vmx::may_be_one(offered[msr::vmx_secondary]), 0x00115FFFU);
+    // Virtualize APIC accesses to VMCS shadowing, RDSEED exiting, PML, #VE, XSAVES, TSC scaling.
+    EXPECT_EQ(vmx::may_be_one(offered[msr::vmx_secondary]), 0x02177FFFU);
     EXPECT_EQ(vmx::may_be_one(offered[msr::vmx_true_exit]), 0x407FFFFFU);
     EXPECT_EQ(vmx::may_be_one(offered[msr::vmx_true_entry]), 0x0000F3FFU);
     EXPECT_EQ(offered[msr::vmx_ept_vpid_cap], 0x00000F0106334141U);
-    EXPECT_EQ(offered[msr::vmx_vmfunc], 0U);
+    EXPECT_EQ(offered[msr::vmx_vmfunc], 1U);
     EXPECT_EQ(offered[msr::vmx_tertiary], 0U);
     EXPECT_EQ(offered[msr::vmx_exit2], 0U);
 }
@@ -124,6 +124,13 @@ TEST(Capabilities, FieldsFollowTheOfferedControls) {
                               Field::host_ia32_perf_global_ctrl,
                               Field::vmread_bitmap,
                               Field::vmwrite_bitmap,
+                              Field::vm_function_controls,
+                              Field::eptp_list_address,
+                              Field::eptp_index,
+                              Field::pml_address,
+                              Field::pml_index,
+                              Field::virtualization_exception_address,
+                              Field::tsc_multiplier,
                               Field::xss_exiting_bitmap,
                               Field::ple_gap,
                               Field::cr3_target_value_3,
@@ -132,12 +139,10 @@ TEST(Capabilities, FieldsFollowTheOfferedControls) {
         EXPECT_TRUE(fields.test(field)) << vmcs::info(field).symbol;
     }
     for (const Field field :
-         {Field::posted_interrupt_notification_vector, Field::vm_function_controls, Field::pml_address,
-          Field::pml_index, Field::virtualization_exception_address, Field::encls_exiting_bitmap,
-          Field::tsc_multiplier, Field::sub_page_permission_table_pointer,
-          Field::tertiary_processor_based_controls, Field::secondary_vm_exit_controls,
-          Field::guest_ia32_bndcfgs, Field::guest_ssp, Field::host_ia32_s_cet, Field::guest_uinv,
-          Field::host_ia32_fred_config, Field::seam_guest_keyid, Field::eptp_list_address,
+         {Field::posted_interrupt_notification_vector, Field::encls_exiting_bitmap,
+          Field::sub_page_permission_table_pointer, Field::tertiary_processor_based_controls,
+          Field::secondary_vm_exit_controls, Field::guest_ia32_bndcfgs, Field::guest_ssp,
+          Field::host_ia32_s_cet, Field::guest_uinv, Field::host_ia32_fred_config, Field::seam_guest_keyid,
           Field::hlat_pointer}) {
         EXPECT_FALSE(fields.test(field)) << vmcs::info(field).symbol;
     }
@@ -168,6 +173,9 @@ TEST(Capabilities, EachControlCarriesItsOwnFields) {
         {msr::vmx_secondary, vmx::secondary::pause_loop_exiting, Capability::pause_loop_exiting},
         {msr::vmx_secondary, vmx::secondary::enable_xsaves_xrstors, Capability::xsaves},
         {msr::vmx_secondary, vmx::secondary::vmcs_shadowing, Capability::vmcs_shadowing},
+        {msr::vmx_secondary, vmx::secondary::enable_pml, Capability::page_modification_logging},
+        {msr::vmx_secondary, vmx::secondary::ept_violation_ve, Capability::ept_violation_ve},
+        {msr::vmx_secondary, vmx::secondary::use_tsc_scaling, Capability::tsc_scaling},
         {msr::vmx_true_primary, vmx::primary::use_tpr_shadow, Capability::tpr_shadow},
         {msr::vmx_true_primary, vmx::primary::use_io_bitmaps, Capability::io_bitmaps},
         {msr::vmx_true_primary, vmx::primary::use_msr_bitmaps, Capability::msr_bitmaps},
@@ -181,7 +189,12 @@ TEST(Capabilities, EachControlCarriesItsOwnFields) {
         const auto after{
             nested::offered_fields(all_fields(), nested::offered_msrs(hardware, sample_revision))};
         before.for_each([&](vmcs::FieldIndex i) {
-            const bool lost{vmcs::catalogue[i].capability == dependence.capability};
+            const Capability capability{vmcs::catalogue[i].capability};
+            // Two of the others need EPT themselves.
+            const bool by_ept{dependence.capability == Capability::ept &&
+                              (capability == Capability::page_modification_logging ||
+                               capability == Capability::ept_violation_ve)};
+            const bool lost{capability == dependence.capability || by_ept};
             EXPECT_EQ(after.test(i), !lost) << vmcs::catalogue[i].symbol;
         });
     }
@@ -211,7 +224,7 @@ TEST(Capabilities, Cr3TargetsExistByTheirCount) {
 TEST(Capabilities, NoFieldThatTheProcessorLacksIsOffered) {
     vmcs::FieldSet physical{};
     physical.set(Field::guest_rip);
-    physical.set(Field::tsc_multiplier);
+    physical.set(Field::hlat_pointer);
     const auto fields{nested::offered_fields(physical, nested::offered_msrs(everything(), sample_revision))};
     EXPECT_EQ(fields.count(), 1U);
     EXPECT_TRUE(fields.test(Field::guest_rip));
@@ -221,8 +234,8 @@ TEST(Capabilities, HighestIndexIsThatOfTheOfferedFields) {
     auto offered{nested::offered_msrs(everything(), sample_revision)};
     const auto fields{nested::offered_fields(all_fields(), offered)};
     nested::set_highest_index(offered, fields);
-    // The XSS-exiting bitmap, 202CH, has index 22; the VMX-preemption timer value, 482EH, index 23.
-    EXPECT_EQ(offered[msr::vmx_vmcs_enum], 23U << 1);
+    // The TSC multiplier, 2032H, has index 25.
+    EXPECT_EQ(offered[msr::vmx_vmcs_enum], 25U << 1);
 }
 
 } // namespace

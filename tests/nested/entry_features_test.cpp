@@ -1,5 +1,5 @@
-// Controls that bring fields of their own: VMCS shadowing. SDM Vol. 3C, 27.2.1.1 and 27.3.1.5 (edition
-// 325462-087).
+// Controls that bring fields of their own: VMCS shadowing, VM functions, page-modification logging, #VE, TSC
+// scaling. SDM Vol. 3C, 27.2.1.1 and 27.3.1.5 (edition 325462-087).
 
 #include "tests/nested/entry_sample.hpp"
 
@@ -16,7 +16,13 @@ namespace secondary = vmx::secondary;
 using S = EntrySample;
 constexpr std::uint64_t beyond{std::uint64_t{1} << 40}; // MAXPHYADDR is 40 in the sample
 
-constexpr EntryCase shadowing_cases[]{
+void eptp_switching(S& s, std::uint64_t list) {
+    s.secondary(secondary::enable_vm_functions);
+    s.set(Field::vm_function_controls, vmx::vm_function::eptp_switching);
+    s.set(Field::eptp_list_address, list);
+}
+
+constexpr EntryCase feature_cases[]{
     {"shadowing", [](S& s) { s.secondary(secondary::vmcs_shadowing); }, {}},
     {"VMREAD bitmap askew",
      [](S& s) {
@@ -36,6 +42,54 @@ constexpr EntryCase shadowing_cases[]{
          s.set(Field::vmwrite_bitmap, beyond);
      },
      {}},
+    {"VM functions without any", [](S& s) { s.secondary(secondary::enable_vm_functions); }, {}},
+    {"EPTP switching", [](S& s) { eptp_switching(s, 0x3000); }, {}},
+    {"EPTP list askew", [](S& s) { eptp_switching(s, 0x3008); }, Field::eptp_list_address},
+    {"EPTP list beyond", [](S& s) { eptp_switching(s, beyond); }, Field::eptp_list_address},
+    {"EPTP list unused",
+     [](S& s) {
+         s.secondary(secondary::enable_vm_functions);
+         s.set(Field::eptp_list_address, 7);
+     },
+     {}},
+    {"EPTP switching without EPT",
+     [](S& s) {
+         eptp_switching(s, 0x3000);
+         s.remove(Field::secondary_processor_based_controls, secondary::enable_ept);
+     },
+     Field::vm_function_controls},
+    {"a VM function that is not there",
+     [](S& s) {
+         s.secondary(secondary::enable_vm_functions);
+         s.set(Field::vm_function_controls, 2);
+     },
+     Field::vm_function_controls},
+    {"VM-function controls unused", [](S& s) { s.set(Field::vm_function_controls, 2); }, {}},
+    {"PML", [](S& s) { s.secondary(secondary::enable_pml); }, {}},
+    {"PML askew",
+     [](S& s) {
+         s.secondary(secondary::enable_pml);
+         s.set(Field::pml_address, 8);
+     },
+     Field::pml_address},
+    {"PML without EPT", [](S& s) { s.set(Field::secondary_processor_based_controls, secondary::enable_pml); },
+     Field::secondary_processor_based_controls},
+    {"PML unused", [](S& s) { s.set(Field::pml_address, 8); }, {}},
+    {"#VE", [](S& s) { s.secondary(secondary::ept_violation_ve); }, {}},
+    {"#VE information beyond",
+     [](S& s) {
+         s.secondary(secondary::ept_violation_ve);
+         s.set(Field::virtualization_exception_address, beyond);
+     },
+     Field::virtualization_exception_address},
+    {"#VE information unused", [](S& s) { s.set(Field::virtualization_exception_address, beyond); }, {}},
+    {"TSC scaling by nothing", [](S& s) { s.secondary(secondary::use_tsc_scaling); }, Field::tsc_multiplier},
+    {"TSC scaling",
+     [](S& s) {
+         s.secondary(secondary::use_tsc_scaling);
+         s.set(Field::tsc_multiplier, 1);
+     },
+     {}},
     {"shadowing not activated",
      [](S& s) {
          s.secondary(secondary::vmcs_shadowing);
@@ -46,7 +100,7 @@ constexpr EntryCase shadowing_cases[]{
 };
 
 TEST(EntryFeatures, ControlsAndTheirFields) {
-    run_entry_cases(shadowing_cases, &EntrySample::controls);
+    run_entry_cases(feature_cases, &EntrySample::controls);
 }
 
 // The indicator in the region and the control have to agree, and the rest of the word is the revision.

@@ -1,10 +1,7 @@
-#include "hypervisor/nested/ept12.hpp"
+#include "tests/nested/ept_chain.hpp"
 
 #include <gtest/gtest.h>
-#include <map>
-#include <optional>
 #include <random>
-#include <vector>
 
 namespace {
 
@@ -13,54 +10,10 @@ using nested::EptOutcome;
 using nested::EptSettings;
 using nested::EptWalk;
 namespace cap = vmx::ept_vpid_cap;
-
-constexpr std::uint64_t everything{cap::execute_only | cap::page_walk_4 | cap::memory_type_uc |
-                                   cap::memory_type_wb | cap::pages_2m | cap::pages_1g | cap::accessed_dirty};
-constexpr std::uint64_t flags_on{0x40};
-
-// L1's memory: the words that a test put there; other addresses hold zeros, `absent` pages nothing.
-struct Memory {
-    std::map<std::uint64_t, std::uint64_t> words{};
-    std::optional<std::uint64_t> absent{};
-    unsigned failures{0}; // of the compare-exchange, to come
-    std::vector<std::uint64_t> flagged{};
-
-    bool read64(std::uint64_t address, std::uint64_t& value) {
-        if (absent && (address & ~std::uint64_t{0xFFF}) == *absent) return false;
-        const auto found{words.find(address)};
-        value = found == words.end() ? 0 : found->second;
-        return true;
-    }
-    bool compare_exchange64(std::uint64_t address, std::uint64_t expected, std::uint64_t desired) {
-        if (failures > 0) {
-            --failures;
-            return false;
-        }
-        if (words[address] != expected) return false;
-        words[address] = desired;
-        flagged.push_back(address);
-        return true;
-    }
-};
-
-// One table a level: PML4 at 1000H, PDPT 2000H, PD 4000H, PT 8000H, so that one more address bit in an entry
-// never leads to another of them. The first slot of each, for guest-physical address 0.
-struct Chain {
-    Memory memory{};
-    EptSettings settings{0x1000 | 0x1E, everything, 40};
-
-    Chain() {
-        entry(4) = 0x2007;
-        entry(3) = 0x4007;
-        entry(2) = 0x8007;
-        entry(1) = 0xABCDE037; // WB
-    }
-    static std::uint64_t table(unsigned level) { return 0x1000U << (4 - level); }
-    std::uint64_t& entry(unsigned level) { return memory.words[table(level)]; }
-    EptWalk walk(std::uint64_t access = vmx::ept_violation::read, std::uint64_t address = 0x123) {
-        return walk_ept12(memory, settings, address, access);
-    }
-};
+using nested::testing::Chain;
+constexpr std::uint64_t everything{nested::testing::every_ept_capability};
+constexpr std::uint64_t flags_on{nested::testing::ept_flags_on};
+using nested::testing::EptMemory;
 
 TEST(Eptp, AcceptsExactlyWhatIsSupported) {
     using nested::check_eptp;
@@ -100,7 +53,7 @@ TEST(EptWalk, FourLevelsToAPage) {
 }
 
 TEST(EptWalk, EachIndexComesFromItsNineBits) {
-    Memory memory{};
+    EptMemory memory{};
     memory.words[0x1000 + 0x1A5 * 8] = 0x2007;
     memory.words[0x2000 + 0x0F3 * 8] = 0x3007;
     memory.words[0x3000 + 0x101 * 8] = 0x4007;
@@ -287,7 +240,7 @@ struct Naive {
     std::uint64_t permissions;
 };
 
-Naive naive_walk(const Memory& memory, const EptSettings& settings, std::uint64_t address,
+Naive naive_walk(const EptMemory& memory, const EptSettings& settings, std::uint64_t address,
                  std::uint64_t access) {
     std::uint64_t all{7};
     std::uint64_t table{settings.eptp >> 12};
@@ -325,7 +278,7 @@ TEST(EptWalk, AgreesWithANaiveModelOnRandomTables) {
     std::mt19937_64 random{5};
     unsigned seen[3]{};
     for (unsigned round{0}; round < 400; ++round) {
-        Memory memory{};
+        EptMemory memory{};
         EptSettings settings{0x101E, everything, 40};
         if (random() % 4 == 0) settings.ept_vpid_cap &= ~cap::execute_only;
         if (random() % 4 == 0) settings.ept_vpid_cap &= ~cap::pages_1g;

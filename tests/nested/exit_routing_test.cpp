@@ -35,9 +35,10 @@ struct Exit {
     }
 };
 
-// Reasons that need no control, and those that L1 gets without MSR bitmaps: RDMSR and WRMSR (section 26.1.3).
+// Reasons that need no control, and those that L1 gets without MSR bitmaps: RDMSR and WRMSR (section
+// 26.1.3), VMFUNC without VM-function controls.
 const std::set<unsigned> unconditional{2,  3,  4,  9,  10, 11, 13, 18, 19, 20, 21, 22, 23,
-                                       24, 25, 26, 27, 31, 32, 33, 34, 41, 50, 53, 55};
+                                       24, 25, 26, 27, 31, 32, 33, 34, 41, 50, 53, 55, 59};
 
 TEST(ExitRouting, WithoutControlsOnlyTheUnconditionalReachL1) {
     for (unsigned reason{0}; reason < 128; ++reason) {
@@ -345,6 +346,22 @@ TEST(ExitRouting, FieldAccessesGoByL1sBitmapsWhereItShadows) {
         (reason == ExitReason::vmread ? exit.bitmaps.vmwrite : exit.bitmaps.vmread) = page.get();
         EXPECT_TRUE(exit.goes_to_l1());
     }
+}
+
+// 26.5.6.2: by the function's bit in the VM-function controls; the number is in EAX.
+TEST(ExitRouting, VmfuncIsL1sWhereItsFunctionIsOff) {
+    Exit exit{ExitReason::vmfunc};
+    EXPECT_TRUE(exit.goes_to_l1());
+    exit.vmcs12.set(Field::vm_function_controls, 1);
+    EXPECT_FALSE(exit.goes_to_l1());
+    exit.registers[0] = 0xFFFFFFFF00000000;
+    EXPECT_FALSE(exit.goes_to_l1());
+    for (unsigned function{1}; function < 64; ++function) {
+        exit.registers[0] = function;
+        EXPECT_TRUE(exit.goes_to_l1());
+    }
+    exit.registers[0] = 64;
+    EXPECT_TRUE(exit.goes_to_l1());
 }
 
 TEST(ExitRouting, XsavesNeedsTheComponentInAllThreeMasks) {

@@ -1,17 +1,18 @@
 #!/bin/bash
-# micro_l1_counts.sh TRIPS SEED [FAULTS]: L0's recorded counts equal the micro-L1's own, for every encoding, access and
+# micro_l1_counts.sh TRIPS SEED [FAULTS [MODEL]]: L0's recorded counts equal the micro-L1's own, for every encoding, access and
 # exit reason; and so does the number of round trips. FAULTS: as for `lab run --link-faults`, for example 7,1/100.
 source "$(dirname "$0")/lab.sh"
 
 trips=$1
 seed=$2
 faults=${3:-}
+model=${4:-corei7_haswell_4770}
 database=$WORK/counts.db
 command -v sqlite3 >/dev/null || die "sqlite3 is missing; install the package sqlite3"
 
 # A table of 8,000 counters is 100 KB of link: at a low ips a byte costs few instructions.
 micro_l1 "script=trips seed=$seed trips=$trips counts=1 out=e9 wait=1"
-lab_start_under_vmm --timeout 1500 --ips 50000000 \
+lab_start_under_vmm --cpu-model "$model" --timeout 1500 --ips 50000000 \
     ${faults:+--link-faults "$faults"}
 wait_for "^READY" 1 120
 
@@ -44,7 +45,12 @@ fi
 recorded=$(sqlite3 "$database" 'SELECT max(round_trips) FROM snapshot_vcpu')
 [ "$recorded" -eq $((trips - 1)) ] || [ "$recorded" -eq "$trips" ] || die "$recorded round trips recorded, $trips made"
 
-# Every field that L1 is offered has been read, and every one that L1 may write has been written: read-only data only
+# L1 is offered every field that the processor has.
+physical=$(sqlite3 "$database" "SELECT count(*) FROM machine_field WHERE physical = 1")
+offered=$(sqlite3 "$database" "SELECT count(*) FROM machine_field WHERE physical = 1 AND offered = 1")
+[ "$physical" -gt 0 ] && [ "$offered" -eq "$physical" ] || die "$offered of the processor's $physical fields are offered"
+
+# Every one has been read, and every one that L1 may write has been written: read-only data only
 # where L1 sees IA32_VMX_MISC[29] (485H).
 offered_fields="SELECT count(*) FROM machine_field JOIN field USING (encoding) WHERE offered = 1 AND physical = 1"
 any_field=$(sqlite3 "$database" "SELECT (offered >> 29) & 1 FROM capability_msr WHERE msr = 0x485")

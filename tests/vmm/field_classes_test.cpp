@@ -43,12 +43,12 @@ TEST(FieldClasses, EachGuestStateFieldIsDirectOrConditional) {
 // A control that L1 can set must reach vmcs02, or L0 acts on it itself. A new one in neither place would be
 // ignored.
 TEST(FieldClasses, EachOfferedControlReachesVmcs02OrIsL0sOwnWork) {
-    // MSR lists are walked by L0; the two bitmaps and the executive pointer belong to features L0 handles or
-    // hides.
-    const vmcs::FieldSet by_l0{detail::set_of(F::vm_exit_msr_store_address, F::vm_exit_msr_load_address,
-                                              F::vm_entry_msr_load_address, F::vm_exit_msr_load_count,
-                                              F::vm_entry_msr_load_count, F::executive_vmcs_pointer,
-                                              F::vmread_bitmap, F::vmwrite_bitmap)};
+    // MSR lists are walked by L0; the rest belongs to features that L0 does in software or hides.
+    const vmcs::FieldSet by_l0{detail::set_of(
+        F::vm_exit_msr_store_address, F::vm_exit_msr_load_address, F::vm_entry_msr_load_address,
+        F::vm_exit_msr_load_count, F::vm_entry_msr_load_count, F::executive_vmcs_pointer, F::vmread_bitmap,
+        F::vmwrite_bitmap, F::vm_function_controls, F::eptp_list_address, F::eptp_index, F::pml_address,
+        F::virtualization_exception_address)};
     const vmcs::FieldSet controls{most_offered() & of_type(vmcs::Type::control)};
     EXPECT_EQ(names(controls - direct_fields - combined_fields - by_l0), "");
     EXPECT_EQ(names(by_l0 & (direct_fields | combined_fields)), "");
