@@ -28,6 +28,7 @@ struct Options {
     case link::L1State::stopped: return "stopped by L0";
     case link::L1State::saved: return "saved, stands still";
     case link::L1State::awaited: return "awaited";
+    case link::L1State::waiting_for_startup: return "waits for its start";
     }
     return "unknown";
 }

@@ -116,11 +116,6 @@ void check_options(const RunOptions& options) {
         throw usage("--bare boots L1 without the VMM: leave out --link, --link-faults, --profile, --record "
                     "and --vmm-args");
     }
-    // L0 keeps one logical processor; L1 could start the others outside of it.
-    if (!options.bare && options.cpus != 1) {
-        throw usage(fmt::format("--cpus {}: the VMM runs one logical processor: leave it out, or use --bare",
-                                options.cpus));
-    }
     if (!options.bare && options.vmm.empty()) throw usage("no VMM: give --vmm ELF, or --bare");
     if (options.link.native().size() >= sizeof(sockaddr_un::sun_path)) {
         throw usage(

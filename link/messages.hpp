@@ -201,9 +201,10 @@ enum class L1State : std::uint8_t {
     running = 0,
     in_vmx_operation = 1,
     running_l2 = 2,
-    stopped = 3, // by L0, for good
-    saved = 4,   // until the host releases it
-    awaited = 5, // the VMM waits for a saved L1
+    stopped = 3,             // by L0, for good
+    saved = 4,               // until the host releases it
+    awaited = 5,             // the VMM waits for a saved L1
+    waiting_for_startup = 6, // a processor that L1 has not started, or has sent an INIT
 };
 
 enum class LogLevel : std::uint8_t { info = 0, warning = 1, error = 2 };

@@ -25,6 +25,7 @@ struct Archive {
     std::uint64_t region_end;
     std::uint64_t awaited_crc; // of the saved state that L1's memory was left with
     std::uint64_t bios_int15;  // the BIOS's own vector 15H (boot/bios.hpp)
+    std::uint64_t is_single;   // 1: the machine has one processor for certain
 };
 
 struct ArchiveRequest {

@@ -3,6 +3,8 @@
 #include "hypervisor/boot/archive.hpp"
 #include "hypervisor/boot/bios.hpp"
 #include "hypervisor/boot/multiboot2.hpp"
+#include "hypervisor/boot/processor_list.hpp"
+#include "hypervisor/boot/processors.hpp"
 #include "hypervisor/cpu/descriptors.hpp"
 #include "hypervisor/cpu/fixups.hpp"
 #include "hypervisor/cpu/panic.hpp"
@@ -40,8 +42,11 @@ void boot_main(std::uint32_t magic, std::uint32_t information, boot::Archive* ar
 }
 
 constexpr std::uint64_t virtual_base{0xFFFF'FFFF'8000'0000};
-constexpr std::uint64_t l0_region_size{32U << 20};
-constexpr std::uint64_t feature_locked{1U << 0}, feature_vmx_outside_smx{1U << 2};
+// L0's region: the image, what all share, and for each vCPU its counters, stack, VMCSs and tables of EPT02.
+constexpr std::uint64_t shared_size{22U << 20}, vcpu_size{2U << 20};
+// Tables of EPT02: with many processors fewer pages each.
+constexpr std::size_t spare_relocations{4}; // of local APICs, to pages of which nothing is protected yet
+constexpr std::size_t few_vcpus{8}, pages_of_few{nested::Ept02::most_pages}, pages_of_many{512};
 
 // Room for an object made late and never destroyed, without a constructor before main.
 template <typename T>
@@ -59,6 +64,9 @@ private:
 boot::BootInfo boot_info;
 MemoryMap machine_map;
 MemoryMap l1_map;
+boot::ProcessorList processors{{}, 1}; // without a list there is the one that boots
+bool is_single{false};                 // for certain
+cpu::Processor bootstrap_processor;
 Static<memory::L0Memory> l0_place;
 Static<nested::Machine> machine_place;
 Static<shadow::Commands> commands_place;
@@ -99,20 +107,7 @@ void check_processor(nested::Machine& machine) {
     if ((cpu::cpuid(1).ecx & leaf1_ecx_vmx) == 0) {
         cpu::cannot_start("this processor has no VMX; enable VT-x in the firmware, or use the lab");
     }
-    std::uint64_t feature_control{cpu::rdmsr(cpu::msr::feature_control)};
-    machine.feature_control = feature_control;
-    if ((feature_control & feature_locked) == 0) {
-        feature_control |= feature_locked | feature_vmx_outside_smx;
-        cpu::wrmsr(cpu::msr::feature_control, feature_control);
-    }
-    if ((feature_control & feature_vmx_outside_smx) == 0) {
-        cpu::cannot_start(
-            "the firmware has locked VMX off (IA32_FEATURE_CONTROL); enable VT-x in its set-up");
-    }
-    for (std::uint32_t i{0}; i < vmcs::capability_msr_count; ++i) {
-        std::uint64_t value{};
-        if (cpu::try_rdmsr(vmcs::first_capability_msr + i, value)) machine.hardware_msrs.values[i] = value;
-    }
+    machine.hardware_msrs = boot::read_capabilities();
     if (const char* const missing{nested::missing_capability(machine.hardware_msrs)}; missing != nullptr) {
         cpu::cannot_start(missing);
     }
@@ -120,6 +115,39 @@ void check_processor(nested::Machine& machine) {
 
 [[nodiscard]] unsigned physical_width() {
     return cpu::cpuid(0x8000'0008).eax & 0xFF;
+}
+
+// The firmware's tables, which lie in no RAM, below the end of the first page tables' map.
+[[nodiscard]] std::span<const std::uint8_t> access_acpi(void*, std::uint64_t address, std::uint64_t size) {
+    if (address >= memory::four_gib || size > memory::four_gib - address) return {};
+    return {memory::at_physical<const std::uint8_t>(address), size};
+}
+
+// A machine whose tables cannot be read is run with one processor, but then others may be there.
+void find_processors() {
+    constexpr std::uint32_t leaf1_edx_several_ids{1U << 28};
+    const boot::AcpiMemory memory{&access_acpi, nullptr};
+    const auto list{boot::list_processors(boot_info.old_rsdp(), boot_info.new_rsdp(), memory)};
+    if (!list) {
+        cpu::console_write("shadowtune: running on one processor: ");
+        static char text[boot::BootError::capacity + 1];
+        __builtin_memcpy(text, list.error().text().data(), list.error().text().size());
+        cpu::console_write(text);
+        cpu::console_write("\n");
+        return;
+    }
+    processors = list.value();
+    is_single = processors.count == 1 && processors.not_enabled == 0 && processors.too_many == 0 &&
+                (cpu::cpuid(1).edx & leaf1_edx_several_ids) == 0;
+}
+
+[[nodiscard]] std::size_t ept02_pages() {
+    return processors.count <= few_vcpus ? pages_of_few : pages_of_many;
+}
+
+[[nodiscard]] std::uint64_t l0_region_size() {
+    const std::uint64_t of_vcpu{vcpu_size + ept02_pages() * memory::page_size};
+    return memory::align_up(shared_size + processors.count * of_vcpu, memory::large_page_size);
 }
 
 [[nodiscard]] std::uint64_t image_size() {
@@ -141,6 +169,7 @@ void check_processor(nested::Machine& machine) {
 // Started anew, L0 stays where it is: L1's memory is all around it.
 [[nodiscard]] memory::L0Memory& settle_again(boot::Archive& archive) {
     boot::use_archive(&archive);
+    is_single = archive.is_single != 0;
     auto& l0{take_region({archive.region_begin, archive.region_end}, archive.begin)};
     cpu::write_cr3(memory::build_page_tables(l0, reinterpret_cast<std::uint64_t>(image_start), image_size(),
                                              end_of_map()));
@@ -157,12 +186,14 @@ void check_processor(nested::Machine& machine) {
     const std::uint64_t loaded_at{reinterpret_cast<std::uint64_t>(image_start) - virtual_base};
     occupied[count++] = memory::range_of(loaded_at, image_size());
     occupied[count++] = memory::range_of(information, *memory::at_physical<std::uint32_t>(information));
-    const auto region{memory::choose_l0_region(machine_map, {occupied, count}, l0_region_size)};
+    const auto region{memory::choose_l0_region(machine_map, {occupied, count}, l0_region_size())};
     if (!region) {
-        cpu::cannot_start(
-            "no free 32 MiB of memory below 4 GiB for L0; give the machine more memory (--memory)");
+        cannot_start(boot::BootError::of("no free ", l0_region_size() >> 20,
+                                         " MiB of memory below 4 GiB for L0; give the machine more memory "
+                                         "(--memory)"));
     }
     boot::make_archive({region.value(), magic, information});
+    boot::archive()->is_single = is_single ? 1 : 0;
     auto& l0{take_region(region.value(), region.value().end - boot::archive_bytes(information))};
     const std::uint64_t cr3{memory::build_page_tables(l0, reinterpret_cast<std::uint64_t>(image_start),
                                                       image_size(), end_of_map())};
@@ -183,6 +214,9 @@ void make_bitmaps(nested::Machine& machine) {
     }
     nested::claim_msr(*msrs, cpu::msr::feature_control, true, true);
     nested::claim_msr(*msrs, cpu::msr::apic_base, false, true);
+    constexpr std::uint32_t leaf1_ecx_x2apic{1U << 21};
+    if (machine.intercepts_ipis && (cpu::cpuid(1).ecx & leaf1_ecx_x2apic) != 0)
+        nested::claim_msr(*msrs, devices::x2apic_icr_msr, false, true);
     // Only those that this processor has: each word of the page that L0 asks for is compared at each entry of
     // L2.
     constexpr std::uint32_t leaf1_edx_ds{1U << 21}, leaf7_ebx_trace{1U << 25}, leaf6_eax_feedback{1U << 19};
@@ -200,21 +234,9 @@ void make_bitmaps(nested::Machine& machine) {
     for (const std::uint16_t port : {devices::A20Gate::keyboard_data, devices::A20Gate::keyboard_command,
                                      devices::A20Gate::system_control})
         nested::claim_ports(*io_a, *io_b, port, port);
-    machine.msr_bitmap.set(msrs);
-    machine.io_bitmap_a.set(io_a);
-    machine.io_bitmap_b.set(io_b);
+    if (!machine.msr_bitmap.set(msrs) || !machine.io_bitmap_a.set(io_a) || !machine.io_bitmap_b.set(io_b))
+        cpu::panic("more bitmap words than L0 can compare");
     machine.all_ones = ones;
-}
-
-void enable_vmx(nested::Machine& machine) {
-    constexpr std::uint32_t leaf1_ecx_xsave{1U << 26};
-    const bool xsave{(cpu::cpuid(1).ecx & leaf1_ecx_xsave) != 0};
-    cpu::write_cr0(cpu::read_cr0() | cpu::cr0::ne);
-    cpu::write_cr4(cpu::read_cr4() | cpu::cr4::vmxe | (xsave ? cpu::cr4::osxsave : 0));
-    const std::uint64_t region{machine.l0.take_pages(1)};
-    *memory::at_physical<std::uint32_t>(region) =
-        static_cast<std::uint32_t>(machine.hardware_msrs[vmx::msr::vmx_basic] & vmx::basic::revision_mask);
-    if (!vmx::vmxon(region)) cpu::panic("VMXON failed; region", region);
 }
 
 // Which fields the processor has is what VMREAD says, on a VMCS made for the question.
@@ -305,6 +327,9 @@ void make_l1_machine(nested::Machine& machine) {
     const bool one_gib{(machine.hardware_msrs[vmx::msr::vmx_ept_vpid_cap] & vmx::ept_vpid_cap::pages_1g) !=
                        0};
     machine.eptp01 = memory::build_ept01(l0, machine.l1, machine_map, physical_width(), one_gib);
+    const std::size_t spare{memory::Ept01Pages::most_for_one * (processors.count + spare_relocations)};
+    machine.ept01_pages = {machine.eptp01, l0.take_pages(spare), spare};
+    machine.ept02_pages = ept02_pages();
     return machine;
 }
 
@@ -334,13 +359,17 @@ void start_anew(nested::Vcpu& vcpu, std::uint32_t awaited_crc) {
 extern "C" void boot_main(std::uint32_t magic, std::uint32_t information, boot::Archive* archive) {
     for (const Constructor* f{init_array_start}; f != init_array_end; ++f)
         (*f)();
+    cpu::load_descriptors(bootstrap_processor);
+    cpu::join_running();
     read_boot_information(magic, information);
+    if (archive == nullptr) find_processors();
     memory::L0Memory& l0{archive != nullptr ? settle_again(*archive) : settle_in_memory(magic, information)};
-    cpu::load_descriptors();
 
     nested::Machine& machine{make_machine(l0, end_of_map())};
+    machine.intercepts_ipis = !is_single;
     make_bitmaps(machine);
-    enable_vmx(machine);
+    const std::uint64_t feature_control{boot::allow_vmx()};
+    boot::enter_vmx_operation(machine);
     find_fields(machine);
     read_processor_facts(machine);
     make_l1_machine(machine);
@@ -350,12 +379,15 @@ extern "C" void boot_main(std::uint32_t magic, std::uint32_t information, boot::
         !done)
         cannot_start(done.error());
 
-    auto& commands{commands_place.make(machine, &start_anew)};
     if (!machine.link.start()) cpu::console_write("shadowtune: no UART at COM2: running without a link\n");
-    nested::Vcpu& vcpu{*nested::make_vcpu(machine, entry)};
+    nested::Vcpu& vcpu{*nested::make_vcpu(machine, *l0.take<vmx::ExitStack>(), feature_control)};
+    boot::start_other_processors(machine, processors, cpu::read_cr3());
+    nested::prepare_l1(vcpu, entry);
+
+    auto& commands{commands_place.make(machine, &start_anew)};
     commands.greet(0);
     if (archive != nullptr) commands.await_l1(vcpu, static_cast<std::uint32_t>(archive->awaited_crc));
-    nested::run(vcpu, commands);
+    nested::run_bootstrap_processor(vcpu, commands);
 }
 
 } // namespace

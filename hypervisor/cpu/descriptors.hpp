@@ -2,6 +2,8 @@
 
 // L0's own GDT, TSS and IDT. VM exits load the selectors and bases named here (SDM Vol. 3C, 28.5.2).
 
+#include "hypervisor/cpu/processor.hpp"
+
 #include <cstdint>
 
 namespace shadowtune::cpu {
@@ -14,11 +16,13 @@ struct DescriptorBases {
     std::uint64_t gdt;
     std::uint64_t idt;
     std::uint64_t tss;
+    std::uint64_t gs;
 };
 
-// Loads all three on this processor. To be called again after L0's page tables change their virtual address
-// (never).
-void load_descriptors();
+// Makes `processor` the block of the processor that calls: its GDT, TSS and GS.base, and the IDT that all
+// share. To be called again after L0's page tables change their virtual address (never).
+void load_descriptors(Processor& processor);
+// Of the processor that calls.
 [[nodiscard]] DescriptorBases descriptor_bases();
 
 // What an exception handler sees; the order is the one in which cpu/exceptions.S pushes.
@@ -28,11 +32,15 @@ struct ExceptionFrame {
     std::uint64_t rip, cs, rflags, rsp, ss;
 };
 
-// True once since the last call where an NMI came while L0 ran: it belongs to the guest.
+// True once since the last call where an NMI came to this processor while L0 ran: it belongs to the guest.
 [[nodiscard]] bool take_pending_nmi();
 // The same, but it stays pending.
 [[nodiscard]] bool is_nmi_pending();
 // As if one had come: it was pending when this guest was saved.
 void set_nmi_pending();
+
+// HLT until an NMI comes, unless the word is not 0; an NMI that comes between the look and the HLT ends it as
+// well. Interrupts are off.
+extern "C" void halt_while_zero(const void* word);
 
 } // namespace shadowtune::cpu

@@ -59,4 +59,13 @@ common:
     add $16, %rsp
     iretq
 
+    .globl halt_while_zero, halt_look, halt_end
+halt_while_zero:                                // RDI -> a 32-bit word
+halt_look:
+    cmpl $0, (%rdi)
+    jne halt_end
+    hlt
+halt_end:
+    ret
+
     .section .note.GNU-stack, "", @progbits

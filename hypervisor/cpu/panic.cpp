@@ -3,11 +3,17 @@
 #include "hypervisor/cpu/descriptors.hpp"
 #include "hypervisor/cpu/registers.hpp"
 
+#include <atomic>
+
 namespace shadowtune::cpu {
 
 namespace {
 
 LastAct last_act{LastAct::halt};
+std::atomic<const Processor*> speaker{nullptr};
+std::atomic<std::uint32_t> running{0};
+// A processor in L1 comes to L0 within a millisecond by L0's timer; one that does not come stopped of itself.
+constexpr std::uint64_t longest_wait_for_others{100'000'000};
 constexpr std::uint16_t debug_port{0xE9};
 // Bochs ends the emulation when it reads this word on its shutdown port.
 constexpr std::uint16_t bochs_shutdown_port{0x8900};
@@ -50,6 +56,35 @@ void console_write_hex(std::uint64_t value) {
     console_write(digits);
 }
 
+void begin_last_words() {
+    const Processor* nobody{nullptr};
+    const Processor* const self{&this_processor()};
+    const bool first{speaker.compare_exchange_strong(nobody, self)};
+    if (!first && nobody != self) stop_here();
+    if (!first) return;
+    leave_running();
+    const std::uint64_t start{rdtsc()};
+    while (running.load() != 0 && rdtsc() - start < longest_wait_for_others)
+        asm volatile("pause");
+}
+
+bool is_stopping() {
+    return speaker.load(std::memory_order_relaxed) != nullptr;
+}
+
+void stop_here() {
+    leave_running();
+    halt_forever();
+}
+
+void join_running() {
+    running.fetch_add(1);
+}
+
+void leave_running() {
+    running.fetch_sub(1);
+}
+
 void end_machine() {
     if (last_act == LastAct::bochs_power_off) {
         for (const char* c{bochs_shutdown_word}; *c != '\0'; ++c) {
@@ -60,6 +95,7 @@ void end_machine() {
 }
 
 void cannot_start(const char* reason_and_mend) {
+    begin_last_words();
     console_write("shadowtune: cannot start: ");
     console_write(reason_and_mend);
     console_write("\n");
@@ -67,6 +103,7 @@ void cannot_start(const char* reason_and_mend) {
 }
 
 void panic(const char* what, std::uint64_t number) {
+    begin_last_words();
     console_write("shadowtune: L0 stopped: ");
     console_write(what);
     console_write(" (");
@@ -76,6 +113,7 @@ void panic(const char* what, std::uint64_t number) {
 }
 
 void panic_exception(const ExceptionFrame& frame) {
+    begin_last_words();
     console_write("shadowtune: L0 stopped: exception ");
     console_write_hex(frame.vector);
     console_write(" error ");

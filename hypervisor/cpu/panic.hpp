@@ -20,6 +20,18 @@ void set_last_act(LastAct act);
 [[noreturn]] void panic(const char* what, std::uint64_t number = 0);
 [[noreturn]] void panic_exception(const ExceptionFrame& frame);
 
+// With several processors one speaks and all stop. The first to call begin_last_words() returns from it once
+// the others have stopped, or have had the time to; whoever comes later stops there. The others look at
+// is_stopping() at each exit and call stop_here().
+void begin_last_words();
+[[nodiscard]] bool is_stopping();
+[[noreturn]] void stop_here();
+
+// Processors that run L1 or L0 on its behalf: begin_last_words() waits for all but its own. One that sleeps
+// in L0 steps out for that time.
+void join_running();
+void leave_running();
+
 // Text on port 0xE9, which emulators show, and on the VGA text screen.
 void console_write(const char* text);
 void console_write_hex(std::uint64_t value);

@@ -11,6 +11,9 @@ constexpr std::uint64_t one_gib{0x4000'0000};
 constexpr std::uint64_t span_of_pdpt{std::uint64_t{1} << 39};
 // EPTP: write-back tables, page-walk length 4 (SDM Vol. 3C, Table 25-9).
 constexpr std::uint64_t eptp_write_back_four_levels{ept_write_back | 3U << 3};
+constexpr std::uint64_t write_bit{0x2};
+constexpr std::uint64_t entry_address_mask{0x000F'FFFF'FFFF'F000};
+constexpr unsigned root_shift{39}, leaf_shift{12};
 
 class Builder {
 public:
@@ -104,6 +107,44 @@ void mask_a20(std::uint64_t eptp, const L1Memory& l1, const MemoryMap& machine, 
         const std::uint64_t type{memory_type_of_range(machine, address, page_size)};
         table[(bit_20 + offset) / page_size] =
             l1.host_address(address) | read_write_execute | type << memory_type_shift;
+    }
+}
+
+bool Ept01Pages::split(std::uint64_t& entry, unsigned shift) {
+    if (m_left == 0) return false;
+    const std::uint64_t page{m_spare};
+    m_spare += page_size;
+    --m_left;
+    const unsigned below{shift - 9};
+    const std::uint64_t size_bit{below == leaf_shift ? 0 : large};
+    auto* const table{at_physical<std::uint64_t>(page)};
+    for (std::uint64_t i{0}; i < 512; ++i)
+        table[i] = ((entry & ~large) + (i << below)) | size_bit;
+    __atomic_store_n(&entry, page | read_write_execute, __ATOMIC_RELEASE);
+    return true;
+}
+
+bool Ept01Pages::set_writable(std::uint64_t address, bool writable) {
+    std::uint64_t table{m_root};
+    for (unsigned shift{root_shift};; shift -= 9) {
+        std::uint64_t& entry{at_physical<std::uint64_t>(table)[address >> shift & 511]};
+        if (address >> (root_shift + 9) != 0 || entry == 0) return false;
+        if (shift == leaf_shift) {
+            __atomic_store_n(&entry, writable ? entry | write_bit : entry & ~write_bit, __ATOMIC_RELEASE);
+            return true;
+        }
+        if ((entry & large) != 0 && !split(entry, shift)) return false;
+        table = entry & entry_address_mask;
+    }
+}
+
+bool Ept01Pages::is_writable(std::uint64_t address) const {
+    std::uint64_t table{m_root};
+    for (unsigned shift{root_shift};; shift -= 9) {
+        const std::uint64_t entry{at_physical<std::uint64_t>(table)[address >> shift & 511]};
+        if (address >> (root_shift + 9) != 0 || entry == 0) return false;
+        if (shift == leaf_shift || (entry & large) != 0) return (entry & write_bit) != 0;
+        table = entry & entry_address_mask;
     }
 }
 

@@ -28,4 +28,29 @@ inline constexpr std::uint64_t ept_write_back{6};
 // as those from 0 (`masked`, as with a closed A20 gate), or to their own. INVEPT is the caller's.
 void mask_a20(std::uint64_t eptp, const L1Memory& l1, const MemoryMap& machine, bool masked);
 
+// Changes single pages of EPT01 while processors use it. Larger pages are split with spare ones, which are
+// not given back: a processor may still hold what led to them. Not for two processors at once.
+class Ept01Pages {
+public:
+    Ept01Pages() = default;
+    // `spare`: physical address of `count` zeroed 4-KiB pages.
+    Ept01Pages(std::uint64_t eptp, std::uint64_t spare, std::size_t count)
+        : m_root{eptp & ~(page_size - 1)}, m_spare{spare}, m_left{count} {}
+
+    // Pages that one call of set_writable() can need.
+    static constexpr std::size_t most_for_one{2};
+
+    // For the 4-KiB page of `address`. False where there is no spare page left, or no such address; nothing
+    // has changed then. Translations that are cached stay until they are invalidated.
+    [[nodiscard]] bool set_writable(std::uint64_t address, bool writable);
+    [[nodiscard]] bool is_writable(std::uint64_t address) const;
+
+private:
+    [[nodiscard]] bool split(std::uint64_t& entry, unsigned shift);
+
+    std::uint64_t m_root{0};
+    std::uint64_t m_spare{0};
+    std::size_t m_left{0};
+};
+
 } // namespace shadowtune::memory

@@ -44,10 +44,13 @@ public:
         return !m_hidden.overlaps(range) && !range_of(m_rom_page, page_size).overlaps(range);
     }
 
+    // False above L0's one-to-one map, where an access by L0 meets the sink.
+    [[nodiscard]] bool is_mapped(std::uint64_t address) const { return address < m_mapped_end; }
+
     // A pointer to L1-physical memory, good up to the end of its 4-KiB page.
     [[nodiscard]] void* pointer(std::uint64_t address) const {
-        const std::uint64_t host{address < m_mapped_end ? host_address(address)
-                                                        : m_sink + (address & (page_size - 1))};
+        const std::uint64_t host{is_mapped(address) ? host_address(address)
+                                                    : m_sink + (address & (page_size - 1))};
         return at_physical<void>(host);
     }
 

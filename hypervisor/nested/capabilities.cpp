@@ -62,6 +62,7 @@ constexpr std::uint64_t emulated_vpid{
 
 constexpr std::uint64_t emulated_misc{vmx::misc::preemption_timer_rate_mask | vmx::misc::stores_efer_lma |
                                       vmx::misc::activity_hlt | vmx::misc::activity_shutdown |
+                                      vmx::misc::activity_wait_for_sipi |
                                       (vmx::misc::msr_list_size_mask << vmx::misc::msr_list_size_shift) |
                                       vmx::misc::vmwrite_any_field | vmx::misc::inject_length_zero};
 

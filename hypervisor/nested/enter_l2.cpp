@@ -13,6 +13,7 @@
 #include "hypervisor/nested/l2_bitmaps.hpp"
 #include "hypervisor/nested/msr_lists.hpp"
 #include "hypervisor/nested/save.hpp"
+#include "hypervisor/nested/startup.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/nested/vmx_result.hpp"
 #include "hypervisor/shadow/shadowing.hpp"
@@ -227,6 +228,14 @@ void update_vmcs02(Vcpu& vcpu, const L1State& l1) {
     set_l2_ept(vcpu);
 }
 
+// The processor must not be entered in this state: no start-up IPI of L1's reaches it (nested/apic.hpp). It
+// never leaves the state in vmcs02 either.
+[[nodiscard]] bool enters_wait_for_sipi(const Vmcs12& vmcs12) {
+    return vmcs12.get32(F::guest_activity_state) ==
+               static_cast<std::uint32_t>(vmx::ActivityState::wait_for_sipi) &&
+           !vmcs12.in_vmcs02().test(F::guest_activity_state);
+}
+
 // Values that L2's last exit left in vmcs02 and that this entry has to look at, or is about to write over
 // there. Most entries need none.
 void fetch_for_entry(Vcpu& vcpu) {
@@ -275,7 +284,12 @@ void enter(Vcpu& vcpu, bool launch) {
     }
     hw.make_current(vcpu.vmcs02.region);
     const auto& machine{vcpu.machine};
-    if (!check_link_pointer(vmcs12.values(), machine.offered_msrs, machine.processor, context)) {
+    const bool waits{enters_wait_for_sipi(vmcs12)};
+    // The processor checks the guest state where it is entered.
+    if (waits) fetch_fields(vcpu, vmcs12.in_vmcs02());
+    const bool passes{!waits ||
+                      check_guest_state(vmcs12.values(), machine.offered_msrs, machine.processor, context)};
+    if (!passes || !check_link_pointer(vmcs12.values(), machine.offered_msrs, machine.processor, context)) {
         // Another rule may be broken as well, and then it is the other that the processor would tell.
         fetch_fields(vcpu, vmcs12.in_vmcs02());
         const auto state{
@@ -297,8 +311,9 @@ void enter(Vcpu& vcpu, bool launch) {
     }
     if (const std::uint32_t count{vmcs12.get32(F::vm_entry_msr_load_count)}; count != 0) {
         const std::uint32_t bad{load_msr_list(vcpu, vmcs12.get(F::vm_entry_msr_load_address), count)};
-        if (bad != 0) deliver_exit_to_l1(vcpu, {true, reason_msr_loading, bad});
+        if (bad != 0) return deliver_exit_to_l1(vcpu, {true, reason_msr_loading, bad});
     }
+    if (waits) wait_for_startup_of_l2(vcpu);
 }
 
 } // namespace

@@ -19,9 +19,9 @@ constexpr std::uint64_t write_back_four_levels{memory::ept_write_back | 3U << 3}
 
 } // namespace
 
-void Ept02::start(std::uint64_t pool) {
+void Ept02::start(std::uint64_t pool, std::size_t pages) {
     m_pool = pool;
-    for (std::uint32_t page{1}; page <= pool_pages; ++page) {
+    for (std::uint32_t page{1}; page <= pages; ++page) {
         m_next[page] = m_free;
         m_free = page;
     }

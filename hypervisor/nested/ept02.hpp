@@ -16,10 +16,10 @@ namespace shadowtune::nested {
 class Ept02 {
 public:
     static constexpr std::size_t roots{8};
-    static constexpr std::size_t pool_pages{2048};
+    static constexpr std::size_t most_pages{2048};
 
-    // `pool`: pool_pages 4-KiB pages of L0's.
-    void start(std::uint64_t pool);
+    // `pool`: `pages` 4-KiB pages of L0's, at most most_pages.
+    void start(std::uint64_t pool, std::size_t pages);
 
     // The EPTP for vmcs02 that stands for this EPTP of L1's; empty tables where it is new.
     [[nodiscard]] std::uint64_t pointer_for(vmx::Hardware& hardware, std::uint64_t eptp12);
@@ -50,7 +50,7 @@ private:
     Root m_roots[roots]{};
     std::size_t m_oldest{0};
     std::uint32_t m_free{0}; // chain of free pages; page numbers start at 1
-    std::uint32_t m_next[pool_pages + 1]{};
+    std::uint32_t m_next[most_pages + 1]{};
 };
 
 } // namespace shadowtune::nested

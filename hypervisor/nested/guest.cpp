@@ -1,7 +1,6 @@
 #include "hypervisor/nested/guest.hpp"
 
 #include "hypervisor/cpu/registers.hpp"
-#include "hypervisor/memory/page_walk.hpp"
 #include "hypervisor/nested/exit_routing.hpp"
 #include "hypervisor/nested/l2_ept.hpp"
 #include "hypervisor/nested/l2_memory.hpp"
@@ -13,20 +12,6 @@ namespace shadowtune::nested {
 namespace {
 
 constexpr std::uint64_t rflags_tf{1U << 8}, rflags_rf{1U << 16};
-
-[[nodiscard]] memory::PagingState paging_state(Vcpu& vcpu) {
-    auto& hw{vcpu.hardware};
-    memory::PagingState state{hw.read(F::guest_cr0),       hw.read(F::guest_cr3),    hw.read(F::guest_cr4),
-                              hw.read(F::guest_ia32_efer), hw.read(F::guest_rflags), {}};
-    const bool pae_paging{(state.cr4 & cpu::cr4::pae) != 0 && (state.efer & cpu::efer::lma) == 0};
-    if (pae_paging) {
-        state.pdpte[0] = hw.read(F::guest_pdpte_0);
-        state.pdpte[1] = hw.read(F::guest_pdpte_1);
-        state.pdpte[2] = hw.read(F::guest_pdpte_2);
-        state.pdpte[3] = hw.read(F::guest_pdpte_3);
-    }
-    return state;
-}
 
 // Where a linear address of the guest that exited lies in L1's memory; false where something else is due
 // instead.
@@ -93,9 +78,13 @@ struct LinearPart {
 } // namespace
 
 void skip_instruction(Vcpu& vcpu) {
+    skip_instruction(vcpu, vcpu.hardware.read(F::vm_exit_instruction_length));
+}
+
+void skip_instruction(Vcpu& vcpu, std::uint64_t length) {
     auto& hw{vcpu.hardware};
     const std::uint64_t rip{hw.read(F::guest_rip)};
-    std::uint64_t next{rip + hw.read(F::vm_exit_instruction_length)};
+    std::uint64_t next{rip + length};
     // Outside 64-bit mode RIP has 32 bits; a wrap is possible only where the old one was near the end.
     if (rip <= 0xFFFF'FFFF && next > 0xFFFF'FFFF && !in_64bit_mode(vcpu)) next &= 0xFFFF'FFFF;
     hw.write(F::guest_rip, next);
@@ -149,6 +138,20 @@ void redeliver_interrupted_event(Vcpu& vcpu) {
         const auto state{static_cast<std::uint32_t>(hw.read(F::guest_interruptibility_state))};
         hw.write(F::guest_interruptibility_state, state & ~vmx::interruptibility::blocking_by_nmi);
     }
+}
+
+memory::PagingState paging_state(Vcpu& vcpu) {
+    auto& hw{vcpu.hardware};
+    memory::PagingState state{hw.read(F::guest_cr0),       hw.read(F::guest_cr3),    hw.read(F::guest_cr4),
+                              hw.read(F::guest_ia32_efer), hw.read(F::guest_rflags), {}};
+    const bool pae_paging{(state.cr4 & cpu::cr4::pae) != 0 && (state.efer & cpu::efer::lma) == 0};
+    if (pae_paging) {
+        state.pdpte[0] = hw.read(F::guest_pdpte_0);
+        state.pdpte[1] = hw.read(F::guest_pdpte_1);
+        state.pdpte[2] = hw.read(F::guest_pdpte_2);
+        state.pdpte[3] = hw.read(F::guest_pdpte_3);
+    }
+    return state;
 }
 
 bool require_cpl0(Vcpu& vcpu) {

@@ -2,6 +2,7 @@
 
 // Small services on the guest that exited last: the current VMCS is its own.
 
+#include "hypervisor/memory/page_walk.hpp"
 #include "hypervisor/nested/instruction.hpp"
 #include "hypervisor/nested/vcpu.hpp"
 #include "hypervisor/vmx/exit_information.hpp"
@@ -13,6 +14,9 @@ namespace shadowtune::nested {
 
 // Moves RIP behind the instruction that exited, and ends blocking by STI and MOV SS as its completion would.
 void skip_instruction(Vcpu& vcpu);
+
+// The same where the exit tells no length.
+void skip_instruction(Vcpu& vcpu, std::uint64_t length);
 
 // Lets the next entry deliver an exception. Where L2 exited and L1's exception bitmap wants it, L1 gets its
 // exit instead, and vmcs01 is current: nothing may come behind it.
@@ -28,6 +32,9 @@ void redeliver_interrupted_event(Vcpu& vcpu);
 [[nodiscard]] bool require_cpl0(Vcpu& vcpu);
 
 [[nodiscard]] bool in_64bit_mode(Vcpu& vcpu);
+
+// What a walk of the guest's page tables begins with.
+[[nodiscard]] memory::PagingState paging_state(Vcpu& vcpu);
 
 // The linear address of a memory operand; false where a fault was injected instead.
 [[nodiscard]] bool operand_address(Vcpu& vcpu, const DecodedOperands& operands, MemoryAccess access,

@@ -1,9 +1,11 @@
 #include "hypervisor/cpu/fixups.hpp"
 #include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/nested/apic.hpp"
 #include "hypervisor/nested/exits.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/guest.hpp"
 #include "hypervisor/nested/msr_lists.hpp"
+#include "hypervisor/nested/startup.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "vmcs/exit_reason.hpp"
 
@@ -113,9 +115,14 @@ void handle_l1_exit(Vcpu& vcpu, std::uint32_t reason) {
         return skip_instruction(vcpu);
     case ExitReason::getsec: return inject_exception(vcpu, vmx::vector::invalid_opcode);
     case ExitReason::triple_fault: stop_l1(vcpu, "triple fault");
-    case ExitReason::init_signal: stop_l1(vcpu, "INIT signal");
+    case ExitReason::init_signal: return take_init_signal(vcpu);
     case ExitReason::task_switch: stop_l1(vcpu, "task switch, which is not emulated");
-    case ExitReason::ept_violation: stop_l1(vcpu, "EPT violation outside the processor's address width");
+    case ExitReason::ept_violation:
+        if (emulate_protected_write(vcpu, vcpu.hardware.read(F::guest_physical_address),
+                                    vcpu.hardware.read(F::exit_qualification))) {
+            return;
+        }
+        stop_l1(vcpu, "EPT violation outside the processor's address width");
     default: stop_l1(vcpu, "exit reason that L0 never asked for");
     }
 }

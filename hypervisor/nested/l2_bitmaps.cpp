@@ -36,6 +36,11 @@ constexpr std::uint32_t merged_io_bitmaps_last{64};
     return true;
 }
 
+// Another processor could change L1's page while L2 runs, and take away what L0 asks for.
+[[nodiscard]] bool is_alone(const Vcpu& vcpu) {
+    return vcpu.machine.vcpu_count == 1;
+}
+
 [[nodiscard]] std::uint64_t physical(const BitmapWords* page) {
     return reinterpret_cast<std::uint64_t>(page);
 }
@@ -46,11 +51,12 @@ void set_msr_bitmap(Vcpu& vcpu, std::uint32_t primary12) {
         return;
     }
     const BitmapWords* const l1{l1_page(vcpu, F::msr_bitmap)};
-    if (vcpu.machine.msr_bitmap.is_covered_by(*l1) && is_out_of_l2s_reach(vcpu, F::msr_bitmap, *l1)) {
+    if (is_alone(vcpu) && vcpu.machine.msr_bitmap.is_covered_by(*l1) &&
+        is_out_of_l2s_reach(vcpu, F::msr_bitmap, *l1)) {
         vcpu.hardware.write(F::msr_bitmap, physical(l1));
         return;
     }
-    merge_msr_bitmap(*vcpu.merged_msr_bitmap, *vcpu.machine.msr_bitmap.page, primary12, l1);
+    vcpu.machine.msr_bitmap.merge(*vcpu.merged_msr_bitmap, *l1);
     vcpu.hardware.write(F::msr_bitmap, physical(vcpu.merged_msr_bitmap));
 }
 
@@ -67,8 +73,8 @@ void set_msr_bitmap(Vcpu& vcpu, std::uint32_t primary12) {
         vcpu.io_is_decided_at_exit = true;
         return vcpu.machine.all_ones;
     }
-    if (is_covered) return l1;
-    merge_io_bitmap(*merged, *l0.page, primary12, l1);
+    if (is_covered && is_alone(vcpu)) return l1;
+    l0.merge(*merged, *l1);
     return merged;
 }
 
@@ -96,12 +102,9 @@ void set_l2_bitmaps(Vcpu& vcpu, bool controls_changed) {
 }
 
 void merge_io_bitmaps_until_exit(Vcpu& vcpu) {
-    const std::uint32_t primary12{vcpu.vmcs12.get32(F::primary_processor_based_controls)};
     const auto& machine{vcpu.machine};
-    merge_io_bitmap(*vcpu.merged_io_bitmap_a, *machine.io_bitmap_a.page, primary12,
-                    l1_page(vcpu, F::io_bitmap_a));
-    merge_io_bitmap(*vcpu.merged_io_bitmap_b, *machine.io_bitmap_b.page, primary12,
-                    l1_page(vcpu, F::io_bitmap_b));
+    machine.io_bitmap_a.merge(*vcpu.merged_io_bitmap_a, *l1_page(vcpu, F::io_bitmap_a));
+    machine.io_bitmap_b.merge(*vcpu.merged_io_bitmap_b, *l1_page(vcpu, F::io_bitmap_b));
     vcpu.hardware.write(F::io_bitmap_a, physical(vcpu.merged_io_bitmap_a));
     vcpu.hardware.write(F::io_bitmap_b, physical(vcpu.merged_io_bitmap_b));
     vcpu.io_bitmaps_until_exit = true;

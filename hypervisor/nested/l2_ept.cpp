@@ -2,6 +2,7 @@
 
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/memory/ept01.hpp"
+#include "hypervisor/nested/apic.hpp"
 #include "hypervisor/nested/entry_checks.hpp"
 #include "hypervisor/nested/guest.hpp"
 #include "hypervisor/nested/l2_bitmaps.hpp"
@@ -93,6 +94,9 @@ void map_in_ept02(Vcpu& vcpu, std::uint64_t guest_physical, const EptWalk& walk)
     const std::uint64_t page{walk.address & ~(memory::page_size - 1)};
     const std::uint64_t type{memory::memory_type_of_range(vcpu.machine.map, page, memory::page_size)};
     EptWalk composed{walk};
+    if (is_own_apic_page(vcpu, walk.address)) composed.writable = false;
+    // A page of 2 MiB would take the APIC's with it.
+    if (is_own_apic_page_within(vcpu, walk.address)) composed.page_shift = 12;
     if (type == memory::ept_uncacheable && vcpu.machine.l1.is_identity(page, memory::page_size)) {
         composed.memory_type = static_cast<std::uint8_t>(memory::ept_uncacheable);
     }
@@ -147,11 +151,20 @@ void report_ept_fault(Vcpu& vcpu, const EptWalk& walk, const L2Access& access) {
 
 void handle_ept_violation(Vcpu& vcpu) {
     auto& hw{vcpu.hardware};
-    // EPT01 maps every address, so that one of its own can only mean an address wider than it.
-    if (!l1_uses_ept(vcpu)) stop_l1(vcpu, "EPT violation of L2 without EPT of L1");
     const std::uint64_t address{hw.read(F::guest_physical_address)};
     const std::uint64_t qualification{hw.read(F::exit_qualification)};
+    // EPT01 maps every address, and all but the local APICs' pages for writing: one of its own can otherwise
+    // only mean an address wider than it.
+    if (!l1_uses_ept(vcpu)) {
+        if (emulate_protected_write(vcpu, address, qualification)) return;
+        stop_l1(vcpu, "EPT violation of L2 without EPT of L1");
+    }
     const EptWalk walk{walk_for_l2(vcpu, address, qualification & vmx::ept_violation::access_mask)};
+    const bool writes{(qualification & vmx::ept_violation::write) != 0};
+    if (walk.outcome == EptOutcome::ok && writes && is_own_apic_page(vcpu, walk.address) &&
+        emulate_protected_write(vcpu, walk.address, qualification)) {
+        return;
+    }
     if (walk.outcome == EptOutcome::ok) {
         map_in_ept02(vcpu, address, walk);
         keep_nmi_blocking(vcpu, qualification);

@@ -3,9 +3,9 @@
 // What all vCPUs share: memory, the processor's facts, what L1 is offered, the bitmaps and the link. Made
 // once at start.
 
-#include "hypervisor/cpu/panic.hpp"
 #include "hypervisor/devices/a20_gate.hpp"
 #include "hypervisor/devices/link_port.hpp"
+#include "hypervisor/memory/ept01.hpp"
 #include "hypervisor/memory/l0_memory.hpp"
 #include "hypervisor/memory/l1_memory.hpp"
 #include "hypervisor/memory/memory_map.hpp"
@@ -14,6 +14,7 @@
 #include "hypervisor/shadow/generations.hpp"
 #include "vmcs/machine.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -22,44 +23,32 @@ namespace shadowtune::nested {
 // The VMCS revision identifier that L1 sees: ours, since the region's format is ours ("ST", format 1).
 inline constexpr std::uint32_t vmcs12_revision{0x5354'0001};
 
-// L0's own wishes as a bitmap page, and the few words of it that hold any.
-struct OwnBitmap {
-    static constexpr std::size_t capacity{32};
-    const BitmapWords* page{nullptr};
-    std::uint16_t places[capacity]{};
-    std::size_t count{0};
-
-    void set(const BitmapWords* wishes) {
-        page = wishes;
-        for (std::size_t i{0}; i < BitmapWords::count; ++i) {
-            if (wishes->words[i] == 0) continue;
-            if (count == capacity) cpu::panic("more bitmap words than L0 can compare", i);
-            places[count++] = static_cast<std::uint16_t>(i);
-        }
-    }
-
-    // True where L1's page asks for everything that this one asks for.
-    [[nodiscard]] bool is_covered_by(const BitmapWords& l1) const {
-        for (std::size_t i{0}; i < count; ++i) {
-            if ((page->words[places[i]] & ~l1.words[places[i]]) != 0) return false;
-        }
-        return true;
-    }
-};
+struct Vcpu;
 
 struct Machine {
+    static constexpr std::size_t most_vcpus{64};
+
     memory::L0Memory& l0;
     memory::L1Memory l1;
     const memory::MemoryMap& map;             // the machine's, before L0 took its region
     const memory::MemoryMap* l1_map{nullptr}; // as L1 has it: L0's region is reserved
     std::uint64_t eptp01{0};
+    memory::Ept01Pages ept01_pages{};
+
+    // By number; the bootstrap processor's first. Complete before L1 runs.
+    Vcpu* vcpus[most_vcpus]{};
+    std::size_t vcpu_count{0};
+    // L1's INIT and start-up IPIs are L0's: all but the machine that has a single processor for certain.
+    bool intercepts_ipis{true};
+    std::atomic<bool> apic_pages_lock{false};
+    std::size_t ept02_pages{0};                // for the tables of each vCPU's EPT02
+    std::atomic<std::uint32_t> snapshot_id{0}; // of the snapshot that the vCPUs freeze their counters for
 
     vmcs::CapabilityMsrs hardware_msrs{};
     vmcs::CapabilityMsrs offered_msrs{};
     vmcs::FieldSet physical_fields{};
     vmcs::FieldSet offered_fields{};
     ProcessorFacts processor{};
-    std::uint64_t feature_control{0}; // IA32_FEATURE_CONTROL as the firmware left it
 
     // MSRs and ports that L0 must see whoever touches them.
     OwnBitmap msr_bitmap{};

@@ -21,35 +21,42 @@ struct alignas(4096) BitmapWords {
     constexpr void set(std::size_t bit) { words[bit / 64] |= std::uint64_t{1} << (bit % 64); }
 };
 
-// The merged page: L0's wishes or L1's. A null L1 page is an L1 that wants every access (no bitmap in use, or
-// an address that L0 cannot read).
-constexpr void merge_bitmap(BitmapWords& merged, const BitmapWords& l0, const BitmapWords* l1) {
-    for (std::size_t i{0}; i < BitmapWords::count; ++i) {
-        // Each word of L1's page is read once: L1 may be changing it.
-        merged.words[i] = l1 == nullptr ? ~std::uint64_t{0} : l0.words[i] | l1->words[i];
-    }
-}
+// L0's own wishes as a bitmap page, and the few words of it that hold any.
+struct OwnBitmap {
+    static constexpr std::size_t capacity{32};
+    const BitmapWords* page{nullptr};
+    std::uint16_t places[capacity]{};
+    std::size_t count{0};
 
-// The MSR bitmap of vmcs02. Without "use MSR bitmaps" L1 wants every RDMSR and WRMSR.
-constexpr void merge_msr_bitmap(BitmapWords& merged, const BitmapWords& l0, std::uint32_t l1_primary_controls,
-                                const BitmapWords* l1) {
-    const bool in_use{(l1_primary_controls & vmx::primary::use_msr_bitmaps) != 0};
-    merge_bitmap(merged, l0, in_use ? l1 : nullptr);
-}
-
-// One of the two I/O bitmaps of vmcs02. "Use I/O bitmaps" overrides "unconditional I/O exiting"
-// (section 25.6.2); with neither, only L0's own ports exit.
-constexpr void merge_io_bitmap(BitmapWords& merged, const BitmapWords& l0, std::uint32_t l1_primary_controls,
-                               const BitmapWords* l1) {
-    if ((l1_primary_controls & vmx::primary::use_io_bitmaps) != 0) {
-        merge_bitmap(merged, l0, l1);
-    } else if ((l1_primary_controls & vmx::primary::unconditional_io_exiting) != 0) {
-        merge_bitmap(merged, l0, nullptr);
-    } else {
-        for (std::size_t i{0}; i < BitmapWords::count; ++i)
-            merged.words[i] = l0.words[i];
+    // False where more words hold wishes than there is room for.
+    [[nodiscard]] bool set(const BitmapWords* wishes) {
+        page = wishes;
+        for (std::size_t i{0}; i < BitmapWords::count; ++i) {
+            if (wishes->words[i] == 0) continue;
+            if (count == capacity) return false;
+            places[count++] = static_cast<std::uint16_t>(i);
+        }
+        return true;
     }
-}
+
+    // True where L1's page asks for everything that this one asks for.
+    [[nodiscard]] bool is_covered_by(const BitmapWords& l1) const {
+        for (std::size_t i{0}; i < count; ++i) {
+            if ((page->words[places[i]] & ~l1.words[places[i]]) != 0) return false;
+        }
+        return true;
+    }
+
+    // What L0 or L1 asks for. Each word of L1's page is read once: L1 may be changing it.
+    void merge(BitmapWords& merged, const BitmapWords& l1) const {
+        const std::uint64_t* from{l1.words};
+        std::uint64_t* to{merged.words};
+        std::size_t words{BitmapWords::count};
+        asm volatile("rep movsq" : "+S"(from), "+D"(to), "+c"(words) : : "memory");
+        for (std::size_t i{0}; i < count; ++i)
+            merged.words[places[i]] |= page->words[places[i]];
+    }
+};
 
 // Marks L0's own ports in its pages A (0 to 7FFFH) and B (8000H to FFFFH).
 constexpr void claim_ports(BitmapWords& a, BitmapWords& b, std::uint16_t first, std::uint16_t last) {

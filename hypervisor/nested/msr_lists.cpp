@@ -3,6 +3,7 @@
 #include "hypervisor/cpu/fixups.hpp"
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/memory/canonical.hpp"
+#include "hypervisor/nested/apic.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/vmx/controls.hpp"
 
@@ -19,7 +20,6 @@ static_assert(sizeof(MsrEntry) == 16);
 
 constexpr std::uint64_t feature_locked{1};
 constexpr std::uint32_t last_vmx_msr{vmcs::first_capability_msr + vmcs::capability_msr_count - 1};
-constexpr std::uint64_t apic_base_address{0x000F'FFFF'FFFF'F000};
 
 // MSRs whose guest value lives in the VMCS while the guest does not run.
 [[nodiscard]] bool vmcs_field_of(std::uint32_t number, F& field) {
@@ -102,12 +102,13 @@ bool makes_processor_write_memory(std::uint32_t number) {
 
 bool is_l0s_msr(std::uint32_t number) {
     return number == cpu::msr::feature_control || number == cpu::msr::apic_base ||
-           makes_processor_write_memory(number) ||
+           number == devices::x2apic_icr_msr || makes_processor_write_memory(number) ||
            (number >= vmcs::first_capability_msr && number <= last_vmx_msr);
 }
 
 bool read_l0s_msr(const Vcpu& vcpu, std::uint32_t number, std::uint64_t& value) {
-    if (number == cpu::msr::apic_base) return cpu::try_rdmsr(number, value);
+    if (number == cpu::msr::apic_base || number == devices::x2apic_icr_msr)
+        return cpu::try_rdmsr(number, value);
     if (makes_processor_write_memory(number)) return false;
     if (number == cpu::msr::feature_control) {
         value = vcpu.feature_control;
@@ -121,10 +122,8 @@ bool read_l0s_msr(const Vcpu& vcpu, std::uint32_t number, std::uint64_t& value) 
 }
 
 bool write_l0s_msr(Vcpu& vcpu, std::uint32_t number, std::uint64_t value) {
-    if (number == cpu::msr::apic_base) {
-        // The APIC's registers may not be laid over L0's memory.
-        return !vcpu.machine.l0.holds(value & apic_base_address) && cpu::try_wrmsr(number, value);
-    }
+    if (number == cpu::msr::apic_base) return write_apic_base(vcpu, value);
+    if (number == devices::x2apic_icr_msr) return write_x2apic_command(vcpu, value);
     if (number == cpu::msr::feature_control && (vcpu.feature_control & feature_locked) == 0) {
         vcpu.feature_control = value;
         return true;

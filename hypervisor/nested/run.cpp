@@ -7,6 +7,7 @@
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/guest.hpp"
 #include "hypervisor/nested/l2_bitmaps.hpp"
+#include "hypervisor/nested/startup.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/nested/vmx_result.hpp"
 #include "hypervisor/shadow/shadowing.hpp"
@@ -16,7 +17,7 @@ namespace shadowtune::nested {
 
 namespace {
 
-shadow::Commands* the_commands{nullptr};
+shadow::Commands* the_commands{nullptr}; // of the bootstrap processor
 
 void write_line(const char* name, std::uint64_t value) {
     cpu::console_write(name);
@@ -46,10 +47,12 @@ void pass_on_nmi(Vcpu& vcpu) {
 } // namespace
 
 void stop_l1(Vcpu& vcpu, const char* why) {
+    cpu::begin_last_words();
     auto& hw{vcpu.hardware};
     cpu::console_write("shadowtune: L1 stopped: ");
     cpu::console_write(why);
     cpu::console_write(vcpu.runs_l2 ? " (in L2)" : " (in L1)");
+    write_line(" vcpu ", vcpu.number);
     write_line(" reason ", hw.read(F::exit_reason));
     write_line(" qualification ", hw.read(F::exit_qualification));
     write_line(" rip ", hw.read(F::guest_rip));
@@ -78,6 +81,7 @@ vmx::Entry handle_entry_failure(Vcpu& vcpu);
 
 vmx::Entry handle_exit(Vcpu& vcpu) {
     const std::uint64_t now{cpu::rdtsc()};
+    if (cpu::is_stopping()) cpu::stop_here();
     vcpu.exit_tsc = now;
     ++vcpu.statistics.vm_exits;
     const auto reason{static_cast<std::uint32_t>(vcpu.hardware.read(F::exit_reason))};
@@ -87,7 +91,8 @@ vmx::Entry handle_exit(Vcpu& vcpu) {
     } else {
         handle_l1_exit(vcpu, reason);
     }
-    the_commands->poll(vcpu, now);
+    if (is_bootstrap(vcpu)) the_commands->poll(vcpu, now);
+    if (!vcpu.mailbox.is_empty() || vcpu.init_is_blocked) take_mail(vcpu);
     if (vcpu.runs_l2) {
         load_l2_timer(vcpu);
     } else {
@@ -102,7 +107,8 @@ vmx::Entry handle_exit(Vcpu& vcpu) {
         if (vcpu.runs_l2 && whole <= link::longest_timed_round_trip)
             vcpu.statistics.round_trip_ticks += whole;
     }
-    if (the_commands->must_hold()) {
+    // An INIT that is blocked is no part of a saved state: it first comes through.
+    if (is_bootstrap(vcpu) && the_commands->must_hold() && !vcpu.init_is_blocked) {
         the_commands->hold(vcpu);
         if (vcpu.runs_l2) load_l2_timer(vcpu); // L1's has gone on
         pass_on_nmi(vcpu);
@@ -128,8 +134,17 @@ vmx::Entry handle_entry_failure(Vcpu& vcpu) {
 }
 }
 
-void run(Vcpu& vcpu, shadow::Commands& commands) {
+void serve_link(Vcpu& vcpu) {
+    if (is_bootstrap(vcpu)) the_commands->poll(vcpu, cpu::rdtsc());
+}
+
+void run_bootstrap_processor(Vcpu& vcpu, shadow::Commands& commands) {
     the_commands = &commands;
+    vmx::vmx_first_entry(vcpu.stack, vmx::Entry::launch);
+}
+
+void run_application_processor(Vcpu& vcpu) {
+    wait_for_first_startup(vcpu);
     vmx::vmx_first_entry(vcpu.stack, vmx::Entry::launch);
 }
 

@@ -3,10 +3,13 @@
 // One logical processor, virtualised: the registers of whoever runs, L1's VMX state, and what was counted.
 
 #include "hypervisor/nested/ept02.hpp"
+#include "hypervisor/nested/interrupt_command.hpp"
 #include "hypervisor/nested/l2_timer.hpp"
 #include "hypervisor/nested/machine.hpp"
+#include "hypervisor/nested/mailbox.hpp"
 #include "hypervisor/nested/vmcs12.hpp"
 #include "hypervisor/shadow/counters.hpp"
+#include "hypervisor/shadow/frozen_counters.hpp"
 #include "hypervisor/shadow/shadow_vmcs.hpp"
 #include "hypervisor/vmx/entry.hpp"
 #include "hypervisor/vmx/hardware.hpp"
@@ -51,6 +54,20 @@ struct OwnVmcs {
     bool launched{false};
 };
 
+// L1's local APIC as other processors must know it to send commands. Written by the vCPU's own processor.
+struct ApicView {
+    std::atomic<ApicMode> mode{ApicMode::disabled};
+    std::atomic<std::uint32_t> id{0};
+    std::atomic<std::uint32_t> ldr{0};
+    std::atomic<std::uint32_t> dfr{0xFFFF'FFFF};
+    std::atomic<std::uint64_t> page{0}; // of the registers, in mode xAPIC
+
+    [[nodiscard]] ApicAddress address() const { return {mode, id, ldr, dfr}; }
+};
+
+// Of a processor that waits in L0 (nested/sleep.hpp). woken: an NMI has been or will be sent to it.
+enum class Sleep : std::uint8_t { awake, asleep, woken };
+
 struct Vcpu {
     explicit Vcpu(Machine& m) : machine{m} {}
 
@@ -58,6 +75,7 @@ struct Vcpu {
     Machine& machine;
     vmx::ExitStack* stack{nullptr};
     unsigned number{0};
+    ApicView apic{};
 
     vmx::Hardware hardware{};
     OwnVmcs vmcs01{};
@@ -77,6 +95,10 @@ struct Vcpu {
     std::uint64_t vmxon_pointer{no_vmcs12};
     Vmcs12 vmcs12{};
     bool runs_l2{false};
+    bool init_is_blocked{false};     // came in VMX root operation (SDM Vol. 3C, 24.8)
+    std::uint64_t last_init_exit{0}; // its number among the VM exits
+    unsigned init_exits_in_a_row{0};
+    std::atomic<bool> waits_for_startup{false}; // L1 or L2, in the wait-for-SIPI state
 
     // The vmcs12 whose state vmcs02 holds.
     std::uint64_t vmcs02_owner{no_vmcs12};
@@ -91,11 +113,21 @@ struct Vcpu {
     shadow::ShadowVmcs shadow{};
     shadow::Generation* in_force{nullptr};
     shadow::AccessCounters* counters{nullptr};
+    shadow::FrozenCounters* frozen{nullptr};
     std::uint8_t reason{vmcs::no_round_trip}; // of the L2 exit that L1 is handling
     std::uint64_t l2_exit_tsc{0};
     std::uint64_t exit_tsc{0};
     Statistics statistics{};
+
+    // On a line of its own, for others write to it.
+    alignas(64) Mailbox mailbox{};
+    std::atomic<Sleep> sleep{Sleep::awake};
 };
+
+// The bootstrap processor serves the link, and never waits for a start-up IPI.
+[[nodiscard]] inline bool is_bootstrap(const Vcpu& vcpu) {
+    return vcpu.number == 0;
+}
 
 // The VMCS that the next entry uses.
 [[nodiscard]] inline OwnVmcs& current_vmcs(Vcpu& vcpu) {

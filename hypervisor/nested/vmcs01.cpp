@@ -3,6 +3,7 @@
 
 #include "hypervisor/cpu/descriptors.hpp"
 #include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/nested/apic.hpp"
 #include "hypervisor/nested/capabilities.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/run.hpp"
@@ -41,7 +42,7 @@ void write_host_state(Vcpu& vcpu) {
     hw.write(F::host_gs_selector, 0);
     hw.write(F::host_tr_selector, cpu::task_selector);
     hw.write(F::host_fs_base, 0);
-    hw.write(F::host_gs_base, 0);
+    hw.write(F::host_gs_base, bases.gs);
     hw.write(F::host_tr_base, bases.tss);
     hw.write(F::host_gdtr_base, bases.gdt);
     hw.write(F::host_idtr_base, bases.idt);
@@ -91,6 +92,13 @@ void write_controls01(Vcpu& vcpu) {
     if (vcpu.machine.physical_fields.test(F::pconfig_exiting_bitmap)) hw.write(F::pconfig_exiting_bitmap, 0);
 }
 
+[[nodiscard]] std::uint64_t new_region(Machine& machine) {
+    const std::uint64_t region{machine.l0.take_pages(1)};
+    *memory::at_physical<std::uint32_t>(region) =
+        static_cast<std::uint32_t>(machine.hardware_msrs[ctl::msr::vmx_basic] & ctl::basic::revision_mask);
+    return region;
+}
+
 // The segments and tables of the mode that L1's boot protocol wants (l1/load.hpp). Access rights of real
 // mode: SDM Vol. 3C, 27.3.1.2 (edition 325462-087), with unrestricted guest.
 void write_l1_segments(Vcpu& vcpu, const l1::L1Entry& entry) {
@@ -120,44 +128,6 @@ void write_l1_segments(Vcpu& vcpu, const l1::L1Entry& entry) {
     hw.write(F::guest_gdtr_limit, is_real ? table_limit : l1::boot_gdt_limit);
     hw.write(F::guest_idtr_base, 0);
     hw.write(F::guest_idtr_limit, is_real ? real_vectors_limit : table_limit);
-}
-
-void write_l1_entry_state(Vcpu& vcpu, const l1::L1Entry& entry) {
-    auto& hw{vcpu.hardware};
-    write_l1_segments(vcpu, entry);
-    const bool is_real{entry.mode == l1::StartMode::real};
-    constexpr std::uint64_t interrupts_off{0x2}, interrupts_on{0x202};
-    const std::uint64_t cr0_of_l1{cpu::cr0::et | (is_real ? 0 : cpu::cr0::pe)};
-    hw.write(F::guest_cr0, cr0_of_l1 | cpu::cr0::ne);
-    hw.write(F::cr0_guest_host_mask, cpu::cr0::ne);
-    hw.write(F::cr0_read_shadow, cr0_of_l1);
-    hw.write(F::guest_cr3, 0);
-    hw.write(F::guest_cr4, cpu::cr4::vmxe);
-    hw.write(F::cr4_guest_host_mask, cpu::cr4::vmxe);
-    hw.write(F::cr4_read_shadow, 0);
-    hw.write(F::guest_ia32_efer, 0);
-    hw.write(F::guest_ia32_debugctl, 0);
-    hw.write(F::guest_dr7, 0x400);
-    hw.write(F::guest_rip, entry.eip);
-    hw.write(F::guest_rsp, entry.esp);
-    hw.write(F::guest_rflags, is_real ? interrupts_on : interrupts_off);
-    for (const F field :
-         {F::guest_interruptibility_state, F::guest_activity_state, F::guest_pending_debug_exceptions,
-          F::guest_ia32_sysenter_cs, F::guest_ia32_sysenter_esp, F::guest_ia32_sysenter_eip}) {
-        hw.write(field, 0);
-    }
-    auto& r{vcpu.registers};
-    const std::uint32_t in_order[]{entry.eax, entry.ecx, entry.edx, entry.ebx,
-                                   0,         entry.ebp, entry.esi, entry.edi};
-    for (unsigned i{0}; i < 8; ++i)
-        r.value[i] = in_order[i];
-}
-
-[[nodiscard]] std::uint64_t new_region(Machine& machine) {
-    const std::uint64_t region{machine.l0.take_pages(1)};
-    *memory::at_physical<std::uint32_t>(region) =
-        static_cast<std::uint32_t>(machine.hardware_msrs[ctl::msr::vmx_basic] & ctl::basic::revision_mask);
-    return region;
 }
 
 } // namespace
@@ -198,12 +168,12 @@ const char* missing_capability(const vmcs::CapabilityMsrs& hardware) {
     return nullptr;
 }
 
-Vcpu* make_vcpu(Machine& machine, const l1::L1Entry& entry) {
+Vcpu* make_vcpu(Machine& machine, vmx::ExitStack& stack, std::uint64_t feature_control) {
     auto* const place{memory::at_physical<void>(
         machine.l0.take_pages((sizeof(Vcpu) + memory::page_size - 1) / memory::page_size))};
     auto* const vcpu{new (place) Vcpu{machine}};
-    vcpu->stack = machine.l0.take<vmx::ExitStack>();
-    vcpu->stack->vcpu = vcpu;
+    vcpu->stack = &stack;
+    stack.vcpu = vcpu;
     vcpu->vmcs01.region = new_region(machine);
     vcpu->vmcs02.region = new_region(machine);
     vcpu->shadow_region = machine.l0.take_pages(1);
@@ -211,9 +181,10 @@ Vcpu* make_vcpu(Machine& machine, const l1::L1Entry& entry) {
     vcpu->merged_io_bitmap_a = machine.l0.take<BitmapWords>();
     vcpu->merged_io_bitmap_b = machine.l0.take<BitmapWords>();
     vcpu->counters = machine.l0.take<shadow::AccessCounters>();
+    vcpu->frozen = machine.l0.take<shadow::FrozenCounters>();
     vcpu->ept02 = machine.l0.take<Ept02>();
-    vcpu->ept02->start(machine.l0.take_pages(Ept02::pool_pages));
-    vcpu->feature_control = machine.feature_control;
+    vcpu->ept02->start(machine.l0.take_pages(machine.ept02_pages), machine.ept02_pages);
+    vcpu->feature_control = feature_control;
     const std::uint64_t rate{machine.hardware_msrs[ctl::msr::vmx_misc] &
                              ctl::misc::preemption_timer_rate_mask};
     vcpu->backstop = static_cast<std::uint32_t>(machine.link.longest_interval() >> rate) + 1;
@@ -228,19 +199,49 @@ Vcpu* make_vcpu(Machine& machine, const l1::L1Entry& entry) {
     write_host_state(*vcpu);
     write_unused_controls(*vcpu);
     hw.write(F::virtual_processor_identifier, vcpu->vpid02);
-    // Each VMFUNC of L2 exits: L0 switches the EPTs that it composes (nested/vm_functions.cpp).
-    if (machine.physical_fields.test(F::vm_function_controls)) hw.write(F::vm_function_controls, 0);
     hw.clear(vcpu->vmcs01.region);
     hw.make_current(vcpu->vmcs01.region);
     write_host_state(*vcpu);
     write_unused_controls(*vcpu);
     write_controls01(*vcpu);
-    write_l1_entry_state(*vcpu, entry);
-    vcpu->in_force = &machine.generations.newest();
-    ++vcpu->in_force->users;
+    vcpu->in_force = &machine.generations.take_newest();
     hw.write(F::vmread_bitmap, vcpu->in_force->read_bitmap);
     hw.write(F::vmwrite_bitmap, vcpu->in_force->write_bitmap);
+    vcpu->number = static_cast<unsigned>(machine.vcpu_count);
+    machine.vcpus[machine.vcpu_count++] = vcpu;
+    watch_apic(*vcpu);
     return vcpu;
+}
+
+void prepare_l1(Vcpu& vcpu, const l1::L1Entry& entry) {
+    auto& hw{vcpu.hardware};
+    write_l1_segments(vcpu, entry);
+    const bool is_real{entry.mode == l1::StartMode::real};
+    constexpr std::uint64_t interrupts_off{0x2}, interrupts_on{0x202};
+    const std::uint64_t cr0_of_l1{cpu::cr0::et | (is_real ? 0 : cpu::cr0::pe)};
+    hw.write(F::guest_cr0, cr0_of_l1 | cpu::cr0::ne);
+    hw.write(F::cr0_guest_host_mask, cpu::cr0::ne);
+    hw.write(F::cr0_read_shadow, cr0_of_l1);
+    hw.write(F::guest_cr3, 0);
+    hw.write(F::guest_cr4, cpu::cr4::vmxe);
+    hw.write(F::cr4_guest_host_mask, cpu::cr4::vmxe);
+    hw.write(F::cr4_read_shadow, 0);
+    hw.write(F::guest_ia32_efer, 0);
+    hw.write(F::guest_ia32_debugctl, 0);
+    hw.write(F::guest_dr7, 0x400);
+    hw.write(F::guest_rip, entry.eip);
+    hw.write(F::guest_rsp, entry.esp);
+    hw.write(F::guest_rflags, is_real ? interrupts_on : interrupts_off);
+    for (const F field :
+         {F::guest_interruptibility_state, F::guest_activity_state, F::guest_pending_debug_exceptions,
+          F::guest_ia32_sysenter_cs, F::guest_ia32_sysenter_esp, F::guest_ia32_sysenter_eip}) {
+        hw.write(field, 0);
+    }
+    auto& r{vcpu.registers};
+    const std::uint32_t in_order[]{entry.eax, entry.ecx, entry.edx, entry.ebx,
+                                   0,         entry.ebp, entry.esi, entry.edi};
+    for (unsigned i{0}; i < 8; ++i)
+        r.value[i] = in_order[i];
 }
 
 } // namespace shadowtune::nested

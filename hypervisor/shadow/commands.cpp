@@ -2,6 +2,7 @@
 
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/nested/save.hpp"
+#include "hypervisor/nested/sleep.hpp"
 #include "hypervisor/version.hpp"
 
 namespace shadowtune::shadow {
@@ -37,6 +38,11 @@ void read_cpu_brand(char (&brand)[48]) {
     return static_cast<std::uint32_t>(std::uint64_t{r.ecx} * r.ebx / r.eax / 1000);
 }
 
+// Good as long as this processor, which alone publishes, does not publish.
+[[nodiscard]] const Generation& generation_of(const nested::Vcpu& vcpu) {
+    return *__atomic_load_n(&vcpu.in_force, __ATOMIC_ACQUIRE);
+}
+
 } // namespace
 
 Commands::Commands(nested::Machine& machine, StartAnew start_anew)
@@ -45,18 +51,21 @@ Commands::Commands(nested::Machine& machine, StartAnew start_anew)
     m_blob.start({memory::at_physical<std::uint8_t>(machine.l0.take_pages(pages)), nested::max_saved_vcpu});
 }
 
+// Another processor's vCPU may be changing while it is looked at: each of these is one load.
 link::L1State Commands::l1_state(const nested::Vcpu& vcpu) const {
+    const auto is{[](const bool& flag) { return __atomic_load_n(&flag, __ATOMIC_RELAXED); }};
     if (m_hold == Hold::saved) return link::L1State::saved;
     if (m_hold == Hold::awaited) return link::L1State::awaited;
-    if (vcpu.runs_l2) return link::L1State::running_l2;
-    return vcpu.in_vmx_operation ? link::L1State::in_vmx_operation : link::L1State::running;
+    if (vcpu.waits_for_startup) return link::L1State::waiting_for_startup;
+    if (is(vcpu.runs_l2)) return link::L1State::running_l2;
+    return is(vcpu.in_vmx_operation) ? link::L1State::in_vmx_operation : link::L1State::running;
 }
 
 void Commands::greet(std::uint32_t id) {
     link::Hello hello{};
     hello.id = id;
     hello.protocol_version = link::protocol_version;
-    hello.vcpus = 1;
+    hello.vcpus = static_cast<std::uint16_t>(m_machine.vcpu_count);
     hello.catalogue_version = vmcs::catalogue_version;
     hello.boot_id = m_machine.boot_id;
     copy_text(hello.vmm_version, sizeof(hello.vmm_version), version);
@@ -86,73 +95,102 @@ void Commands::log(link::LogLevel level, std::string_view text) {
     m_machine.link.send(MessageType::log, {payload, length + 1});
 }
 
-void Commands::freeze(nested::Vcpu& vcpu, std::uint32_t id) {
+void freeze_counters(nested::Vcpu& vcpu) {
     const auto& s{vcpu.statistics};
     const auto& executed{vcpu.hardware.counts()};
-    const auto cells{vcpu.counters->cells()};
-    __builtin_memcpy(m_records, cells.data(), cells.size_bytes());
-    m_record_count = cells.size();
-    m_head = {};
-    m_head.id = id;
-    m_head.vcpu = static_cast<std::uint16_t>(vcpu.number);
-    m_head.parts =
-        static_cast<std::uint16_t>((m_record_count + link::records_per_part - 1) / link::records_per_part);
-    m_head.tsc = cpu::rdtsc();
-    m_head.mode = static_cast<std::uint8_t>(vcpu.in_force->mode);
-    m_head.generation = vcpu.in_force->number;
-    m_head.round_trips = s.round_trips;
-    m_head.round_trip_ticks = s.round_trip_ticks;
-    m_head.l0_ticks = s.l0_ticks;
-    m_head.vm_exits = s.vm_exits;
-    m_head.l2_exits_kept = s.l2_exits_kept;
-    m_head.unknown_field_accesses = s.unknown_field_accesses + vcpu.counters->lost();
-    m_head.sync_reads = vcpu.shadow.sync_reads();
-    m_head.sync_writes = vcpu.shadow.sync_writes();
-    m_head.vmread_executed = executed.vmread;
-    m_head.vmwrite_executed = executed.vmwrite;
-    m_head.vmptrld_executed = executed.vmptrld;
-    m_head.vmclear_executed = executed.vmclear;
-    m_head.reloads = s.reloads;
-    m_head.last_reload_ticks = s.last_reload_ticks;
-    __builtin_memcpy(m_head.round_trips_by_reason, s.round_trips_by_reason, sizeof(s.round_trips_by_reason));
-    m_sending = true;
+    link::SnapshotHead head{};
+    head.id = vcpu.machine.snapshot_id;
+    head.vcpu = static_cast<std::uint16_t>(vcpu.number);
+    head.tsc = cpu::rdtsc();
+    head.mode = static_cast<std::uint8_t>(vcpu.in_force->mode);
+    head.generation = vcpu.in_force->number;
+    head.round_trips = s.round_trips;
+    head.round_trip_ticks = s.round_trip_ticks;
+    head.l0_ticks = s.l0_ticks;
+    head.vm_exits = s.vm_exits;
+    head.l2_exits_kept = s.l2_exits_kept;
+    head.unknown_field_accesses = s.unknown_field_accesses + vcpu.counters->lost();
+    head.sync_reads = vcpu.shadow.sync_reads();
+    head.sync_writes = vcpu.shadow.sync_writes();
+    head.vmread_executed = executed.vmread;
+    head.vmwrite_executed = executed.vmwrite;
+    head.vmptrld_executed = executed.vmptrld;
+    head.vmclear_executed = executed.vmclear;
+    head.reloads = s.reloads;
+    head.last_reload_ticks = s.last_reload_ticks;
+    __builtin_memcpy(head.round_trips_by_reason, s.round_trips_by_reason, sizeof(s.round_trips_by_reason));
+    vcpu.frozen->freeze(head, vcpu.counters->cells());
+}
+
+void Commands::begin_snapshot(nested::Vcpu& vcpu, std::uint32_t id) {
+    if (id == m_snapshot || id == 0) return; // asked again while the answer is under way
+    m_machine.snapshot_id = id;
+    m_snapshot = id;
+    m_vcpu = 0;
     m_head_sent = false;
     m_next_part = 0;
+    for (std::size_t i{0}; i < m_machine.vcpu_count; ++i) {
+        nested::Vcpu& other{*m_machine.vcpus[i]};
+        if (&other == &vcpu) continue;
+        other.mailbox.post_freeze();
+        nested::wake(other);
+    }
+    freeze_counters(vcpu);
 }
 
 void Commands::send_next_part() {
-    if (!m_machine.link.has_room()) return;
+    const FrozenCounters& frozen{*m_machine.vcpus[m_vcpu]->frozen};
+    // A vCPU that has not come by yet will: L0's timer brings it.
+    if (!m_machine.link.has_room() || !frozen.is_ready(m_snapshot)) return;
+    const link::SnapshotHead& head{frozen.head()};
     if (!m_head_sent) {
-        m_head_sent = m_machine.link.send(MessageType::snapshot_head, m_head);
-        m_sending = m_head.parts != 0;
-        return;
+        m_head_sent = m_machine.link.send(MessageType::snapshot_head, head);
+        if (!m_head_sent) return;
+    } else {
+        const auto records{frozen.part(m_next_part)};
+        std::uint8_t payload[link::max_payload];
+        const link::SnapshotPart part{head.id, head.vcpu, m_next_part,
+                                      static_cast<std::uint16_t>(records.size())};
+        __builtin_memcpy(payload, &part, sizeof(part));
+        __builtin_memcpy(payload + sizeof(part), records.data(), records.size_bytes());
+        m_machine.link.send(MessageType::snapshot_part, {payload, sizeof(part) + records.size_bytes()});
+        ++m_next_part;
     }
-    const std::size_t first{m_next_part * link::records_per_part};
-    const std::size_t left{m_record_count - first};
-    const std::size_t count{left < link::records_per_part ? left : link::records_per_part};
-    std::uint8_t payload[link::max_payload];
-    const link::SnapshotPart part{m_head.id, m_head.vcpu, m_next_part, static_cast<std::uint16_t>(count)};
-    __builtin_memcpy(payload, &part, sizeof(part));
-    __builtin_memcpy(payload + sizeof(part), m_records + first, count * sizeof(link::CounterRecord));
-    m_machine.link.send(MessageType::snapshot_part,
-                        {payload, sizeof(part) + count * sizeof(link::CounterRecord)});
-    ++m_next_part;
-    m_sending = m_next_part < m_head.parts;
+    if (m_next_part < head.parts) return;
+    m_head_sent = false;
+    m_next_part = 0;
+    if (++m_vcpu == m_machine.vcpu_count) m_snapshot = 0;
 }
 
-void Commands::send_status(nested::Vcpu& vcpu, std::uint32_t id) {
+void Commands::send_next_status() {
+    if (!m_machine.link.has_room()) return;
+    const nested::Vcpu& vcpu{*m_machine.vcpus[m_status_vcpu]};
+    const Generation& generation{generation_of(vcpu)};
+    const auto count{[](const std::uint64_t& value) { return __atomic_load_n(&value, __ATOMIC_RELAXED); }};
     link::Status status{};
-    status.id = id;
+    status.id = m_status;
     status.vcpu = static_cast<std::uint16_t>(vcpu.number);
-    status.mode = static_cast<std::uint8_t>(vcpu.in_force->mode);
+    status.mode = static_cast<std::uint8_t>(generation.mode);
     status.l1_state = static_cast<std::uint8_t>(l1_state(vcpu));
-    status.generation = vcpu.in_force->number;
+    status.generation = generation.number;
     status.newest_generation = m_machine.generations.newest().number;
     status.tsc = cpu::rdtsc();
-    status.round_trips = vcpu.statistics.round_trips;
-    status.last_reload_ticks = vcpu.statistics.last_reload_ticks;
-    __builtin_memcpy(status.profile_name, vcpu.in_force->name, sizeof(status.profile_name));
+    status.round_trips = count(vcpu.statistics.round_trips);
+    status.last_reload_ticks = count(vcpu.statistics.last_reload_ticks);
+    __builtin_memcpy(status.profile_name, generation.name, sizeof(status.profile_name));
     m_machine.link.send(MessageType::status, status);
+    if (++m_status_vcpu == m_machine.vcpu_count) m_status = 0;
+}
+
+// A vCPU that sleeps in L0 is told of newer bitmaps; the others see them at their next exit.
+void Commands::publish(MessageType command, std::uint32_t id, const Result<std::uint32_t, Refusal>& result) {
+    acknowledge(command, id, result);
+    for (std::size_t i{0}; i < m_machine.vcpu_count; ++i) {
+        nested::Vcpu& vcpu{*m_machine.vcpus[i]};
+        if (!vcpu.waits_for_startup) continue;
+        vcpu.mailbox.post_look();
+        nested::wake(vcpu);
+    }
 }
 
 void Commands::acknowledge(MessageType command, std::uint32_t id,
@@ -195,17 +233,18 @@ void Commands::execute(nested::Vcpu& vcpu, const link::Frame& frame) {
     if (execute_save_command(vcpu, frame)) return;
     switch (frame.type) {
     case MessageType::hello_request: return greet(command.id);
-    case MessageType::status_request: return send_status(vcpu, command.id);
-    case MessageType::snapshot_request:
-        if (m_sending && m_head.id == command.id) return; // asked again while the answer is under way
-        return freeze(vcpu, command.id);
+    case MessageType::status_request:
+        m_status = command.id;
+        m_status_vcpu = 0;
+        return;
+    case MessageType::snapshot_request: return begin_snapshot(vcpu, command.id);
     case MessageType::load_profile: {
         if (m_hold != Hold::none) return refuse(frame.type, command.id, link::CommandStatus::l1_stopped);
         link::LoadProfile load{};
         if (frame.payload.size() != sizeof(load) || !link::read_record(frame.payload, load)) {
             return refuse(frame.type, command.id, link::CommandStatus::malformed);
         }
-        return acknowledge(frame.type, command.id, m_machine.generations.load(load.image));
+        return publish(frame.type, command.id, m_machine.generations.load(load.image));
     }
     case MessageType::set_mode: {
         if (m_hold != Hold::none) return refuse(frame.type, command.id, link::CommandStatus::l1_stopped);
@@ -213,8 +252,8 @@ void Commands::execute(nested::Vcpu& vcpu, const link::Frame& frame) {
         if (frame.payload.size() != sizeof(set) || !link::read_record(frame.payload, set)) {
             return refuse(frame.type, command.id, link::CommandStatus::malformed);
         }
-        return acknowledge(frame.type, command.id,
-                           m_machine.generations.set_mode(static_cast<link::Mode>(set.mode)));
+        return publish(frame.type, command.id,
+                       m_machine.generations.set_mode(static_cast<link::Mode>(set.mode)));
     }
     default: return refuse(frame.type, command.id, link::CommandStatus::unknown_command);
     }
@@ -223,7 +262,8 @@ void Commands::execute(nested::Vcpu& vcpu, const link::Frame& frame) {
 void Commands::poll(nested::Vcpu& vcpu, std::uint64_t now) {
     // A whole frame is handled before the next byte is taken: the queue of answers stays short.
     if (m_machine.link.poll(now)) execute(vcpu, m_machine.link.frame());
-    if (m_sending) send_next_part();
+    if (m_status != 0) send_next_status();
+    if (m_snapshot != 0) send_next_part();
 }
 
 } // namespace shadowtune::shadow

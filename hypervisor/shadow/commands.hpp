@@ -1,7 +1,8 @@
 #pragma once
 
 // Answers the host's commands: one at a time, in small steps between VM entries, nothing waited for. Only an
-// L1 that is saved, or not there yet, is waited for: shadow/save_commands.cpp.
+// L1 that is saved, or not there yet, is waited for: shadow/save_commands.cpp. The bootstrap processor alone
+// does all this, for all vCPUs.
 
 #include "hypervisor/nested/restore_checks.hpp"
 #include "hypervisor/nested/vcpu.hpp"
@@ -21,7 +22,7 @@ public:
 
     Commands(nested::Machine& machine, StartAnew start_anew);
 
-    // Moves the link on; to be called at every VM exit with L1's or L2's VMCS current, which it leaves alone.
+    // Moves the link on; to be called at every VM exit of the bootstrap processor. Touches no VMCS.
     void poll(nested::Vcpu& vcpu, std::uint64_t now);
 
     // The host wants L1 to be saved: hold() is due before the next VM entry.
@@ -38,9 +39,10 @@ public:
 
 private:
     void execute(nested::Vcpu& vcpu, const link::Frame& frame);
-    void freeze(nested::Vcpu& vcpu, std::uint32_t id);
+    void begin_snapshot(nested::Vcpu& vcpu, std::uint32_t id);
     void send_next_part();
-    void send_status(nested::Vcpu& vcpu, std::uint32_t id);
+    void send_next_status();
+    void publish(link::MessageType command, std::uint32_t id, const Result<std::uint32_t, Refusal>& result);
     void acknowledge(link::MessageType command, std::uint32_t id,
                      const Result<std::uint32_t, Refusal>& result);
     void refuse(link::MessageType command, std::uint32_t id, link::CommandStatus status);
@@ -62,13 +64,15 @@ private:
 
     nested::Machine& m_machine;
 
-    // The snapshot being sent: a copy, so that all its parts are of one moment.
-    bool m_sending{false};
+    // The snapshot being sent, vCPU by vCPU. 0: none.
+    std::uint32_t m_snapshot{0};
+    std::size_t m_vcpu{0};
     bool m_head_sent{false};
-    link::SnapshotHead m_head{};
-    link::CounterRecord m_records[AccessCounters::capacity]{};
-    std::size_t m_record_count{0};
     std::uint16_t m_next_part{0};
+
+    // The status being sent, vCPU by vCPU. 0: none.
+    std::uint32_t m_status{0};
+    std::size_t m_status_vcpu{0};
 
     // The last commands that changed something, answered again without being done again.
     static constexpr std::size_t remembered{8};
@@ -86,5 +90,8 @@ private:
     std::uint32_t m_settled_crc{
         0}; // of the blob that was released or restored last, for commands that come twice
 };
+
+// Copies the vCPU's counters for the snapshot that is wanted now; on its own processor.
+void freeze_counters(nested::Vcpu& vcpu);
 
 } // namespace shadowtune::shadow

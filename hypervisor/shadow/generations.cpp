@@ -24,9 +24,18 @@ void Generations::start(std::uint64_t pages, const vmcs::ProfileTarget& target) 
     write_page(m_slots[0].write_bitmap, {});
 }
 
+Generation& Generations::take_newest() {
+    for (;;) {
+        const std::size_t place{m_newest.load()};
+        m_users[place].fetch_add(1);
+        if (m_newest.load() == place) return m_slots[place];
+        m_users[place].fetch_sub(1);
+    }
+}
+
 Generation* Generations::free_slot() {
     for (std::size_t i{0}; i < slots; ++i) {
-        if (i != m_newest && m_slots[i].users == 0) return &m_slots[i];
+        if (i != m_newest.load() && m_users[i].load() == 0) return &m_slots[i];
     }
     return nullptr;
 }
@@ -77,7 +86,7 @@ Result<std::uint32_t, Refusal> Generations::load(const link::ProfileImage& image
 }
 
 link::SavedBitmaps Generations::save() const {
-    const Generation& now{m_slots[m_newest]};
+    const Generation& now{m_slots[m_newest.load()]};
     link::SavedBitmaps saved{};
     saved.generation = now.number;
     saved.mode = static_cast<std::uint8_t>(now.mode);

@@ -3,11 +3,16 @@
 // The bitmaps that may be in force, each with its generation number. A bitmap page is never changed while a
 // VMCS names it (SDM Vol. 3C, 25.11.4 "Software Access to Related Structures"): a new profile goes to pages
 // that no vCPU uses, and each vCPU moves to them at its next safe point.
+//
+// One processor publishes, all take, and none waits for another. A vCPU first says that it uses a slot and
+// then looks whether it is still the newest; the publisher first makes another slot the newest and then looks
+// for users. So one of the two sees the other.
 
 #include "link/saved_state.hpp"
 #include "vmcs/bitmap.hpp"
 #include "vmcs/profile.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -19,7 +24,6 @@ struct Generation {
     vmcs::ShadowSets sets{};      // empty in mode trap
     std::uint64_t read_bitmap{0}; // physical addresses of the two pages
     std::uint64_t write_bitmap{0};
-    std::uint32_t users{0}; // vCPUs that run with it
     char name[sizeof(link::ProfileImage::name)]{};
 };
 
@@ -45,7 +49,11 @@ public:
     // Before any vCPU runs: the saved bitmaps, under their number. A profile is checked as load() does it.
     [[nodiscard]] Result<void, Refusal> restore(const link::SavedBitmaps& saved);
 
-    [[nodiscard]] Generation& newest() { return m_slots[m_newest]; }
+    [[nodiscard]] Generation& newest() { return m_slots[m_newest.load()]; }
+
+    // The newest, with the caller as one more user; give_back() when it moves on.
+    [[nodiscard]] Generation& take_newest();
+    void give_back(const Generation& generation) { m_users[&generation - m_slots].fetch_sub(1); }
 
 private:
     [[nodiscard]] Result<vmcs::ShadowSets, Refusal> check(const link::ProfileImage& image) const;
@@ -53,7 +61,8 @@ private:
     [[nodiscard]] Result<std::uint32_t, Refusal> publish(link::Mode mode);
 
     Generation m_slots[slots]{};
-    std::size_t m_newest{0};
+    std::atomic<std::uint32_t> m_users[slots]{}; // vCPUs that run with it
+    std::atomic<std::size_t> m_newest{0};
     std::uint32_t m_last_number{0};
     vmcs::ProfileTarget m_target{};
     bool m_has_profile{false};

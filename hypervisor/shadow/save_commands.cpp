@@ -86,6 +86,11 @@ void Commands::ask_to_save(std::uint32_t id) {
     if (m_hold == Hold::awaited) {
         return send_blob_state(MessageType::save_request, id, CommandStatus::l1_stopped);
     }
+    // The others would go on while one is saved.
+    if (m_machine.vcpu_count != 1) {
+        return send_blob_state(MessageType::save_request, id, CommandStatus::cannot_save,
+                               {RestoreFault::other_vcpus, 0});
+    }
     m_hold = Hold::asked;
     m_save_id = id;
 }

@@ -79,17 +79,17 @@ void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field) {
 }
 
 void move_to_newest(nested::Vcpu& vcpu) {
-    Generation& newest{vcpu.machine.generations.newest()};
-    if (vcpu.in_force == &newest) return;
+    Generations& generations{vcpu.machine.generations};
+    if (vcpu.in_force == &generations.newest()) return;
     const std::uint64_t start{cpu::rdtsc()};
     auto& hw{vcpu.hardware};
     // Under the old sets: what L1 wrote to the shadow would be lost once its fields trap again.
     collect_writes(vcpu);
-    if (vcpu.in_force != nullptr) --vcpu.in_force->users;
-    vcpu.in_force = &newest;
-    ++newest.users;
+    Generation& newest{generations.take_newest()};
     hw.write(F::vmread_bitmap, newest.read_bitmap);
     hw.write(F::vmwrite_bitmap, newest.write_bitmap);
+    generations.give_back(*vcpu.in_force);
+    __atomic_store_n(&vcpu.in_force, &newest, __ATOMIC_RELEASE);
     if (vcpu.vmcs12.is_current()) deliver_reads(vcpu);
     hw.make_current(vcpu.vmcs01.region);
     ++vcpu.statistics.reloads;

@@ -90,9 +90,9 @@ TEST(Capabilities, Misc) {
     auto hardware{everything()};
     hardware[msr::vmx_misc] = ~std::uint64_t{0};
     std::uint64_t misc{nested::offered_msrs(hardware, sample_revision)[msr::vmx_misc]};
-    // Rate 31, EFER.LMA, HLT, shutdown, 4 CR3 targets (the catalogue has no more), list size 7, bits 29
-    // and 30.
-    EXPECT_EQ(misc, 0x6E0400FFU);
+    // Rate 31, EFER.LMA, HLT, shutdown, wait-for-SIPI, 4 CR3 targets (the catalogue has no more), list size
+    // 7, bits 29 and 30.
+    EXPECT_EQ(misc, 0x6E0401FFU);
     hardware[msr::vmx_misc] = 2U << 16;
     misc = nested::offered_msrs(hardware, sample_revision)[msr::vmx_misc];
     EXPECT_EQ(misc, 2U << 16);

@@ -29,7 +29,13 @@ constexpr std::uint64_t bad_pdptes[4]{0x1001, 0, 0x1003, 0};
 constexpr EntryCase non_register_cases[]{
     {"HLT", [](S& s) { s.set(activity, 1); }, {}},
     {"shutdown", [](S& s) { s.set(activity, 2); }, {}},
-    {"wait-for-SIPI is not offered", [](S& s) { s.set(activity, 3); }, activity},
+    {"wait-for-SIPI", [](S& s) { s.set(activity, 3); }, {}},
+    {"wait-for-SIPI is not offered",
+     [](S& s) {
+         s.offered[vmx::msr::vmx_misc] &= ~vmx::misc::activity_wait_for_sipi;
+         s.set(activity, 3);
+     },
+     activity},
     {"HLT where it is not offered",
      [](S& s) {
          s.offered[vmx::msr::vmx_misc] &= ~vmx::misc::activity_hlt;

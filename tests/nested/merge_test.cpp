@@ -16,58 +16,49 @@ std::unique_ptr<BitmapWords> random_page(std::mt19937_64& random) {
     return page;
 }
 
-bool all_ones(const BitmapWords& page) {
-    for (const auto word : page.words) {
-        if (word != ~std::uint64_t{0}) return false;
-    }
-    return true;
+// A few words with wishes, as L0 has them.
+std::unique_ptr<BitmapWords> sparse_page(std::mt19937_64& random, std::size_t words) {
+    auto page{std::make_unique<BitmapWords>()};
+    for (std::size_t i{0}; i < words; ++i)
+        page->words[(i * 37 + random() % 8) % BitmapWords::count] = random() | 1;
+    return page;
 }
 
-TEST(Merge, MsrBitmapIsTheOrBitByBit) {
+TEST(Merge, IsTheOrBitByBit) {
     std::mt19937_64 random{2};
     for (unsigned round{0}; round < 8; ++round) {
-        const auto l0{random_page(random)};
+        const auto l0{sparse_page(random, nested::OwnBitmap::capacity)};
         const auto l1{random_page(random)};
-        auto merged{std::make_unique<BitmapWords>()};
-        nested::merge_msr_bitmap(*merged, *l0, vmx::primary::use_msr_bitmaps, l1.get());
+        auto merged{random_page(random)};
+        nested::OwnBitmap own{};
+        ASSERT_TRUE(own.set(l0.get()));
+        own.merge(*merged, *l1);
         for (std::size_t bit{0}; bit < 32768; ++bit)
             ASSERT_EQ(merged->test(bit), l0->test(bit) || l1->test(bit));
+        EXPECT_TRUE(own.is_covered_by(*merged));
     }
 }
 
-TEST(Merge, WithoutMsrBitmapsEveryAccessExits) {
+TEST(Merge, CoverMissesNoBit) {
     std::mt19937_64 random{3};
-    const auto l0{random_page(random)};
-    const auto l1{random_page(random)};
-    auto merged{std::make_unique<BitmapWords>()};
-    nested::merge_msr_bitmap(*merged, *l0, ~vmx::primary::use_msr_bitmaps, l1.get());
-    EXPECT_TRUE(all_ones(*merged));
-    *merged = {};
-    nested::merge_msr_bitmap(*merged, *l0, vmx::primary::use_msr_bitmaps, nullptr);
-    EXPECT_TRUE(all_ones(*merged));
+    const auto l0{sparse_page(random, 5)};
+    nested::OwnBitmap own{};
+    ASSERT_TRUE(own.set(l0.get()));
+    for (std::size_t bit{0}; bit < 32768; ++bit) {
+        auto l1{std::make_unique<BitmapWords>()};
+        for (auto& word : l1->words)
+            word = ~std::uint64_t{0};
+        l1->words[bit / 64] &= ~(std::uint64_t{1} << (bit % 64));
+        ASSERT_EQ(own.is_covered_by(*l1), !l0->test(bit)) << bit;
+    }
 }
 
-TEST(Merge, IoBitmapFollowsTheTwoControls) {
-    std::mt19937_64 random{4};
-    const auto l0{random_page(random)};
-    const auto l1{random_page(random)};
-    auto merged{std::make_unique<BitmapWords>()};
-    const auto expect_or{[&] {
-        for (std::size_t i{0}; i < BitmapWords::count; ++i)
-            ASSERT_EQ(merged->words[i], l0->words[i] | l1->words[i]);
-    }};
-    using vmx::primary::unconditional_io_exiting;
-    using vmx::primary::use_io_bitmaps;
-    nested::merge_io_bitmap(*merged, *l0, use_io_bitmaps, l1.get());
-    expect_or();
-    // The bitmaps override the unconditional control.
-    nested::merge_io_bitmap(*merged, *l0, use_io_bitmaps | unconditional_io_exiting, l1.get());
-    expect_or();
-    nested::merge_io_bitmap(*merged, *l0, unconditional_io_exiting, l1.get());
-    EXPECT_TRUE(all_ones(*merged));
-    nested::merge_io_bitmap(*merged, *l0, 0, l1.get());
-    for (std::size_t i{0}; i < BitmapWords::count; ++i)
-        ASSERT_EQ(merged->words[i], l0->words[i]);
+TEST(Merge, TooManyWordsAreRefused) {
+    auto l0{std::make_unique<BitmapWords>()};
+    for (std::size_t i{0}; i <= nested::OwnBitmap::capacity; ++i)
+        l0->words[i] = 1;
+    nested::OwnBitmap own{};
+    EXPECT_FALSE(own.set(l0.get()));
 }
 
 TEST(Merge, ClaimedPortsAreExactlyThose) {

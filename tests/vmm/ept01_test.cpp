@@ -15,12 +15,14 @@ struct Mapping {
     unsigned level; // 1: 4 KiB, 2: 2 MiB, 3: 1 GiB
 };
 
-// What the processor does with the tables: SDM Vol. 3C, 29.3.2.
-[[nodiscard]] std::optional<Mapping> walk(std::uint64_t eptp, std::uint64_t address) {
+// What the processor does with the tables: SDM Vol. 3C, 29.3.2. `read_only`: the leaf may lack the write bit.
+[[nodiscard]] std::optional<Mapping> walk(std::uint64_t eptp, std::uint64_t address, bool read_only = false) {
     std::uint64_t table{eptp & ~(page_size - 1)};
     for (unsigned level{4};; --level) {
         const unsigned shift{12 + 9 * (level - 1)};
         const std::uint64_t entry{at_physical<std::uint64_t>(table)[address >> shift & 511]};
+        if (read_only && level == 1 && (entry & 7) == 5)
+            return Mapping{entry & 0x000F'FFFF'FFFF'F000, entry >> 3 & 7, 0};
         if ((entry & 7) != 7) {
             EXPECT_EQ(entry, 0U) << "neither absent nor fully permitted";
             return std::nullopt;
@@ -171,6 +173,60 @@ TEST(Ept01, ARangeIsWriteBackOnlyWhereAllOfItIsRam) {
     EXPECT_EQ(memory_type_of_range(map, 0xF'F000, page_size), ept_write_back);
     EXPECT_EQ(memory_type_of_range(map, 0x10'0000, page_size), ept_uncacheable);
     EXPECT_EQ(memory_type_of_range(map, 0x20'0000, page_size), ept_uncacheable);
+}
+
+// One page of a machine with 1-GiB, 2-MiB or 4-KiB leaves: only it changes, and it can change back.
+TEST(Ept01, SinglePagesChangeTheirRights) {
+    const MemoryRange hidden{0x4000'0000, 0x4020'1000};
+    MemoryMap map{};
+    ASSERT_TRUE(map.add({0, 0xC000'0000}, MemoryType::ram).ok());
+    for (const std::uint64_t page : {0xFEE0'0000ULL, 0x4000'0000ULL, 0x4030'5000ULL, 0x1000ULL}) {
+        const testing::Pages pool{160};
+        L0Memory memory{hidden, pool.range()};
+        const L1Memory l1{memory, hidden.begin, four_gib};
+        const std::uint64_t eptp{build_ept01(memory, l1, map, 36, true)};
+        const testing::Pages spare{Ept01Pages::most_for_one};
+        Ept01Pages pages{eptp, spare.begin(), Ept01Pages::most_for_one};
+        const std::uint64_t probes[]{
+            0, page - page_size, page + page_size, page ^ large_page_size, page ^ 0x4000'0000, hidden.begin};
+        std::optional<Mapping> before[std::size(probes)];
+        for (std::size_t i{0}; i < std::size(probes); ++i)
+            before[i] = walk(eptp, probes[i], true);
+        const auto itself{walk(eptp, page)};
+
+        EXPECT_TRUE(pages.is_writable(page));
+        ASSERT_TRUE(pages.set_writable(page + 0x300, false));
+        EXPECT_FALSE(pages.is_writable(page + 0xFFF));
+        EXPECT_TRUE(pages.is_writable(page + page_size));
+        const auto changed{walk(eptp, page, true)};
+        ASSERT_TRUE(changed.has_value() && itself.has_value());
+        EXPECT_EQ(changed->level, 0U);
+        EXPECT_EQ(changed->physical, itself->physical);
+        EXPECT_EQ(changed->type, itself->type);
+        for (std::size_t i{0}; i < std::size(probes); ++i) {
+            if (align_down(probes[i], page_size) == page) continue;
+            const auto after{walk(eptp, probes[i])};
+            ASSERT_TRUE(after.has_value() && before[i].has_value());
+            EXPECT_EQ(after->physical, before[i]->physical) << std::hex << page << " " << probes[i];
+            EXPECT_EQ(after->type, before[i]->type);
+        }
+        ASSERT_TRUE(pages.set_writable(page, true));
+        EXPECT_EQ(walk(eptp, page)->physical, itself->physical);
+    }
+}
+
+TEST(Ept01, WithoutSparePagesNothingChanges) {
+    const MemoryRange hidden{0x4000'0000, 0x4020'0000};
+    const testing::Pages pool{160};
+    L0Memory memory{hidden, pool.range()};
+    const L1Memory l1{memory, hidden.begin, four_gib};
+    const std::uint64_t eptp{build_ept01(memory, l1, {}, 36, true)};
+    const testing::Pages spare{1};
+    Ept01Pages pages{eptp, spare.begin(), 1};
+    EXPECT_FALSE(pages.set_writable(0xFEE0'0000, false));
+    EXPECT_TRUE(pages.is_writable(0xFEE0'0000));
+    EXPECT_EQ(walk(eptp, 0xFEE0'0123)->physical, 0xFEE0'0123U);
+    EXPECT_FALSE(pages.set_writable(std::uint64_t{1} << 40, false));
 }
 
 } // namespace

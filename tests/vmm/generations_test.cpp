@@ -2,10 +2,12 @@
 #include "tests/vmcs/sets.hpp"
 #include "tests/vmm/pages.hpp"
 
+#include <atomic>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace shadowtune::shadow {
@@ -181,13 +183,12 @@ TEST_F(GenerationsTest, ModesChangeOnceAndComeBackWithTheProfile) {
 }
 
 TEST_F(GenerationsTest, WithAllSlotsInUseItIsBusyUntilOneIsFree) {
-    std::vector<Generation*> used{&generations.newest()};
+    std::vector<Generation*> used{&generations.take_newest()};
     std::vector<vmcs::ShadowSets> sets{{}};
-    used.back()->users = 1;
     while (used.size() < Generations::slots) {
         sets.push_back(random_sets());
-        used.push_back(&load(sets.back(), "profile " + std::to_string(used.size())));
-        used.back()->users = 1;
+        static_cast<void>(load(sets.back(), "profile " + std::to_string(used.size())));
+        used.push_back(&generations.take_newest());
     }
     expect_refused(image_of(random_sets(), "late"), CommandStatus::busy);
     const auto mode{generations.set_mode(Mode::trap)};
@@ -198,11 +199,11 @@ TEST_F(GenerationsTest, WithAllSlotsInUseItIsBusyUntilOneIsFree) {
         expect_pages(*used[i], sets[i]);
     }
 
-    used[1]->users = 0;
+    generations.give_back(*used[1]);
     // The profile that was refused was not kept in secret either.
     ASSERT_TRUE(generations.set_mode(Mode::trap).ok());
     EXPECT_EQ(&generations.newest(), used[1]);
-    used[2]->users = 0;
+    generations.give_back(*used[2]);
     ASSERT_TRUE(generations.set_mode(Mode::tuned).ok());
     EXPECT_EQ(&generations.newest(), used[2]);
     EXPECT_STREQ(used[2]->name, "profile 3");
@@ -211,8 +212,7 @@ TEST_F(GenerationsTest, WithAllSlotsInUseItIsBusyUntilOneIsFree) {
 
 // One vCPU that moves now and then: what it runs with never changes under it, and the numbers only rise.
 TEST_F(GenerationsTest, AGenerationInUseNeverChanges) {
-    Generation* running{&generations.newest()};
-    running->users = 1;
+    Generation* running{&generations.take_newest()};
     Generation as_taken{*running};
     std::uint32_t newest{1};
     for (unsigned i{0}; i < 500; ++i) {
@@ -222,9 +222,8 @@ TEST_F(GenerationsTest, AGenerationInUseNeverChanges) {
         } else if (dice == 2) {
             ASSERT_TRUE(generations.set_mode(random() % 2 == 0 ? Mode::trap : Mode::tuned).ok() || i < 10);
         } else {
-            running->users = 0;
-            running = &generations.newest();
-            running->users = 1;
+            generations.give_back(*running);
+            running = &generations.take_newest();
             as_taken = *running;
         }
         ASSERT_GE(generations.newest().number, newest);
@@ -235,6 +234,60 @@ TEST_F(GenerationsTest, AGenerationInUseNeverChanges) {
         expect_pages(generations.newest(), generations.newest().sets);
     }
     EXPECT_GT(newest, 200U);
+}
+
+// Two vCPUs use a slot: it is free when both have left it.
+TEST_F(GenerationsTest, ASlotIsFreeWhenTheLastUserLeaves) {
+    Generation& first{generations.take_newest()};
+    EXPECT_EQ(&generations.take_newest(), &first);
+    const std::uint32_t number{first.number};
+    const auto load_often{[&] {
+        for (unsigned i{0}; i < 10; ++i)
+            static_cast<void>(load(random_sets(), "other"));
+    }};
+    load_often();
+    EXPECT_EQ(first.number, number);
+    generations.give_back(first);
+    load_often();
+    EXPECT_EQ(first.number, number);
+    generations.give_back(first);
+    load_often();
+    EXPECT_NE(first.number, number);
+}
+
+// Processors that move while another one publishes as fast as it can: what a vCPU has taken stays as it is
+// until it gives it back, and its numbers only rise. No lock anywhere.
+TEST_F(GenerationsTest, ProcessorsMoveWhileAnotherPublishes) {
+    std::atomic<bool> publishing{true};
+    std::atomic<unsigned> moves{0};
+    std::vector<std::thread> vcpus;
+    for (unsigned n{0}; n < 3; ++n) {
+        vcpus.emplace_back([this, &publishing, &moves] {
+            std::uint32_t last{0};
+            while (publishing) {
+                Generation& mine{generations.take_newest()};
+                ASSERT_GE(mine.number, last);
+                last = mine.number;
+                const vmcs::ShadowSets sets{mine.sets};
+                for (unsigned look{0}; look < 3; ++look) {
+                    expect_pages(mine, sets);
+                    ASSERT_EQ(mine.number, last);
+                }
+                generations.give_back(mine);
+                ++moves;
+            }
+        });
+    }
+    std::vector<ProfileImage> images;
+    for (unsigned i{0}; i < 8; ++i)
+        images.push_back(image_of(random_sets(), "storm"));
+    unsigned published{0};
+    for (unsigned i{0}; published < 20'000 || moves < 20'000; ++i)
+        published += generations.load(images[i % images.size()]).ok() ? 1 : 0;
+    publishing = false;
+    for (auto& vcpu : vcpus)
+        vcpu.join();
+    EXPECT_EQ(generations.newest().number, published + 1);
 }
 
 } // namespace
