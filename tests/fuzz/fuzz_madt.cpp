@@ -14,19 +14,22 @@ namespace {
 using namespace shadowtune::boot;
 using Bytes = std::vector<std::uint8_t>;
 
+// The tables lie in a mapping that lasts as long as the list is being made (processor_list.hpp).
+struct Firmware {
+    Bytes memory;
+    std::vector<Bytes> parts;
+};
+
 void require(bool holds) {
     if (!holds) std::abort();
 }
 
 std::span<const std::uint8_t> access(void* context, std::uint64_t address, std::uint64_t size) {
-    auto& memory{*static_cast<Bytes*>(context)};
+    auto& [memory, parts]{*static_cast<Firmware*>(context)};
     if (address > memory.size() || size > memory.size() - address) return {};
     // Right behind the part lies nothing: a read beyond it is seen.
-    static std::vector<Bytes> copies;
-    if (copies.size() > 64) copies.clear();
-    copies.emplace_back(memory.begin() + static_cast<std::ptrdiff_t>(address),
-                        memory.begin() + static_cast<std::ptrdiff_t>(address + size));
-    Bytes& copy{copies.back()};
+    Bytes& copy{parts.emplace_back(memory.begin() + static_cast<std::ptrdiff_t>(address),
+                                   memory.begin() + static_cast<std::ptrdiff_t>(address + size))};
     std::uint8_t sum{0};
     for (const std::uint8_t byte : copy)
         sum = static_cast<std::uint8_t>(sum + byte);
@@ -50,10 +53,10 @@ std::span<const std::uint8_t> access(void* context, std::uint64_t address, std::
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
-    Bytes memory{data + 1, data + size};
-    const AcpiRsdp rsdp{rsdp_of(memory, data[0])};
+    Firmware firmware{{data + 1, data + size}, {}};
+    const AcpiRsdp rsdp{rsdp_of(firmware.memory, data[0])};
     const auto list{list_processors(data[0] < 36 ? rsdp : AcpiRsdp{}, data[0] < 36 ? AcpiRsdp{} : rsdp,
-                                    {&access, &memory})};
+                                    {&access, &firmware})};
     if (!list.ok()) {
         require(!list.error().text().empty());
         return 0;

@@ -1,12 +1,12 @@
 #!/bin/bash
-# micro_l1_counts.sh TRIPS SEED [FAULTS [MODEL]]: L0's recorded counts equal the micro-L1's own, for every encoding, access and
+# micro_l1_counts.sh TRIPS SEED [MODEL [FAULTS]]: L0's recorded counts equal the micro-L1's own, for every encoding, access and
 # exit reason; and so does the number of round trips. FAULTS: as for `lab run --link-faults`, for example 7,1/100.
 source "$(dirname "$0")/lab.sh"
 
 trips=$1
 seed=$2
-faults=${3:-}
-model=${4:-corei7_haswell_4770}
+model=${3:-corei7_haswell_4770}
+faults=${4:-}
 database=$WORK/counts.db
 command -v sqlite3 >/dev/null || die "sqlite3 is missing; install the package sqlite3"
 
