@@ -41,8 +41,10 @@ struct Machine {
     // L1's INIT and start-up IPIs are L0's: all but the machine that has a single processor for certain.
     bool intercepts_ipis{true};
     std::atomic<bool> apic_pages_lock{false};
-    std::size_t ept02_pages{0};                // for the tables of each vCPU's EPT02
-    std::atomic<std::uint32_t> snapshot_id{0}; // of the snapshot that the vCPUs freeze their counters for
+    std::size_t ept02_pages{0}; // for the tables of each vCPU's EPT02
+    // Of the snapshot that the vCPUs freeze their counters for; never 0 then. L0's own, for hosts may use an
+    // id again.
+    std::atomic<std::uint32_t> snapshot_number{0};
 
     vmcs::CapabilityMsrs hardware_msrs{};
     vmcs::CapabilityMsrs offered_msrs{};

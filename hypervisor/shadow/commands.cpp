@@ -99,7 +99,6 @@ void freeze_counters(nested::Vcpu& vcpu) {
     const auto& s{vcpu.statistics};
     const auto& executed{vcpu.hardware.counts()};
     link::SnapshotHead head{};
-    head.id = vcpu.machine.snapshot_id;
     head.vcpu = static_cast<std::uint16_t>(vcpu.number);
     head.tsc = cpu::rdtsc();
     head.mode = static_cast<std::uint8_t>(vcpu.in_force->mode);
@@ -119,12 +118,12 @@ void freeze_counters(nested::Vcpu& vcpu) {
     head.reloads = s.reloads;
     head.last_reload_ticks = s.last_reload_ticks;
     __builtin_memcpy(head.round_trips_by_reason, s.round_trips_by_reason, sizeof(s.round_trips_by_reason));
-    vcpu.frozen->freeze(head, vcpu.counters->cells());
+    vcpu.frozen->freeze(vcpu.machine.snapshot_number, head, vcpu.counters->cells());
 }
 
 void Commands::begin_snapshot(nested::Vcpu& vcpu, std::uint32_t id) {
     if (id == m_snapshot || id == 0) return; // asked again while the answer is under way
-    m_machine.snapshot_id = id;
+    if (++m_machine.snapshot_number == 0) ++m_machine.snapshot_number;
     m_snapshot = id;
     m_vcpu = 0;
     m_head_sent = false;
@@ -141,22 +140,23 @@ void Commands::begin_snapshot(nested::Vcpu& vcpu, std::uint32_t id) {
 void Commands::send_next_part() {
     const FrozenCounters& frozen{*m_machine.vcpus[m_vcpu]->frozen};
     // A vCPU that has not come by yet will: L0's timer brings it.
-    if (!m_machine.link.has_room() || !frozen.is_ready(m_snapshot)) return;
-    const link::SnapshotHead& head{frozen.head()};
+    if (!m_machine.link.has_room() || !frozen.is_ready(m_machine.snapshot_number)) return;
     if (!m_head_sent) {
+        link::SnapshotHead head{frozen.head()};
+        head.id = m_snapshot;
         m_head_sent = m_machine.link.send(MessageType::snapshot_head, head);
         if (!m_head_sent) return;
     } else {
         const auto records{frozen.part(m_next_part)};
         std::uint8_t payload[link::max_payload];
-        const link::SnapshotPart part{head.id, head.vcpu, m_next_part,
+        const link::SnapshotPart part{m_snapshot, frozen.head().vcpu, m_next_part,
                                       static_cast<std::uint16_t>(records.size())};
         __builtin_memcpy(payload, &part, sizeof(part));
         __builtin_memcpy(payload + sizeof(part), records.data(), records.size_bytes());
         m_machine.link.send(MessageType::snapshot_part, {payload, sizeof(part) + records.size_bytes()});
         ++m_next_part;
     }
-    if (m_next_part < head.parts) return;
+    if (m_next_part < frozen.head().parts) return;
     m_head_sent = false;
     m_next_part = 0;
     if (++m_vcpu == m_machine.vcpu_count) m_snapshot = 0;

@@ -15,22 +15,24 @@ namespace shadowtune::shadow {
 
 class FrozenCounters {
 public:
-    // By the vCPU's own processor. `head.id` is the snapshot's; the access counters' own parts are filled in
-    // here.
-    void freeze(const link::SnapshotHead& head, std::span<const link::CounterRecord> cells) {
+    // By the vCPU's own processor, for the snapshot of this number. What is frozen for it already may be on
+    // its way to the host, and stays. The access counters' own parts of `head` are filled in here.
+    void freeze(std::uint32_t number, const link::SnapshotHead& head,
+                std::span<const link::CounterRecord> cells) {
+        if (is_ready(number)) return;
         m_ready.store(0, std::memory_order_relaxed);
         m_head = head;
         m_count = cells.size();
         m_head.parts =
             static_cast<std::uint16_t>((m_count + link::records_per_part - 1) / link::records_per_part);
         __builtin_memcpy(m_records, cells.data(), cells.size_bytes());
-        m_ready.store(head.id, std::memory_order_release);
+        m_ready.store(number, std::memory_order_release);
     }
 
     // By the processor that serves the link: what it reads once this is true stays until it asks for another
     // snapshot.
-    [[nodiscard]] bool is_ready(std::uint32_t id) const {
-        return m_ready.load(std::memory_order_acquire) == id;
+    [[nodiscard]] bool is_ready(std::uint32_t number) const {
+        return m_ready.load(std::memory_order_acquire) == number;
     }
     [[nodiscard]] const link::SnapshotHead& head() const { return m_head; }
     [[nodiscard]] std::span<const link::CounterRecord> part(std::size_t number) const {
