@@ -131,7 +131,8 @@ private:
         clock.wait(10);
         return false;
     }
-    if (!clock.wait(1000, [&] { return start.stage.load() == Stage::ready; }))
+    // It fills memory with zeroes first, which takes its time where the lab's instructions are slow (--ips).
+    if (!clock.wait(10'000, [&] { return start.stage.load() == Stage::ready; }))
         cpu::panic("a processor stopped on its way into VMX operation; APIC id", start.apic_id);
     return true;
 }
