@@ -45,8 +45,9 @@ struct Options {
 [[nodiscard]] Result<std::string, CliError> recording_text(const RecordingChoice& choice) {
     const auto selected{select(choice)};
     if (!selected) return Failure{selected.error()};
-    const auto rows{report_rows(selected.value().totals, {true, ReportSort::rate, 0})};
-    return report_as_json(selected.value().reader, selected.value().totals, rows);
+    const auto report{make_report(selected.value(), {true, ReportSort::rate, 0})};
+    if (!report) return Failure{report.error()};
+    return report_as_json(report.value());
 }
 
 [[nodiscard]] Result<std::string, CliError> exported(const Options& options) {

@@ -1,7 +1,6 @@
 // `shadowtune report`: what an L1 accesses, field by field.
 
 #include "cli/report_format.hpp"
-#include "cli/selection.hpp"
 #include "cli/verbs.hpp"
 
 #include <fmt/core.h>
@@ -33,14 +32,15 @@ struct Options {
     options.report.sort = options.sort == "name" ? ReportSort::name : ReportSort::rate;
     const auto selected{select(options.choice)};
     if (!selected) return fail(selected.error());
-    const auto& [database, reader, totals]{selected.value()};
-    const auto rows{report_rows(totals, options.report)};
+    const auto made{make_report(selected.value(), options.report)};
+    if (!made) return fail(made.error());
+    const Report& report{made.value()};
     if (options.format == "json") {
-        fmt::print("{}", report_as_json(reader, totals, rows));
+        fmt::print("{}", report_as_json(report));
     } else if (options.format == "csv") {
-        fmt::print("{}", report_as_csv(reader, rows));
+        fmt::print("{}", report_as_csv(report));
     } else {
-        fmt::print("{}", report_as_table(reader, totals, rows, options.report));
+        fmt::print("{}", report_as_table(report, options.report));
     }
     return finish_output();
 }
@@ -56,6 +56,8 @@ void add_report_verb(CLI::App& app, int& exit_code) {
         ->check(CLI::PositiveNumber);
     verb->add_option("--snapshots", options->choice.snapshots,
                      "FROM:TO, the difference of two snapshots (default: first to last; FROM 0: power-on)");
+    verb->add_option("--vcpu", options->choice.vcpu,
+                     "Only this one of L1's processors, from 0 on (default: all together)");
     verb->add_option("--sort", options->sort, "rate or name")
         ->check(CLI::IsMember({"rate", "name"}))
         ->capture_default_str();

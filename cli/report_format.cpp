@@ -53,7 +53,8 @@ struct Touched {
     return count;
 }
 
-[[nodiscard]] std::string head(const db::RecordingReader& reader, const db::Totals& totals) {
+[[nodiscard]] std::string head(const Selection& selection) {
+    const auto& [database, reader, totals]{selection};
     const db::RecordingInfo& info{reader.info()};
     const auto& counters{totals.counters};
     const Touched fields{touched(totals)};
@@ -61,8 +62,10 @@ struct Touched {
     std::string text{
         fmt::format("Recording {}: {}\n", info.id,
                     shortened(info.labels.workload.empty() ? "(no label)" : info.labels.workload, 80))};
-    text += fmt::format("L1          {}, {} vCPU{}\n", shortened(info.labels.l1_name, 70),
-                        reader.machine().vcpus, reader.machine().vcpus == 1 ? "" : "s");
+    const std::uint32_t vcpus{reader.machine().vcpus};
+    text += fmt::format("L1          {}, {}\n", shortened(info.labels.l1_name, 70),
+                        totals.vcpu ? fmt::format("vCPU {} of {}", *totals.vcpu, vcpus)
+                                    : fmt::format("{} vCPU{}", vcpus, vcpus == 1 ? "" : "s"));
     text += fmt::format(
         "Processor   {}{}\n", shortened(reader.machine().cpu_brand, 48),
         info.labels.cpu_model.empty() ? "" : ", lab model " + shortened(info.labels.cpu_model, 30));
@@ -86,16 +89,47 @@ struct Touched {
     return text + "\n";
 }
 
+[[nodiscard]] std::string vcpu_table(const std::vector<db::Totals>& by_vcpu) {
+    if (by_vcpu.empty()) return {};
+    Table table{{{"vCPU"}, {"round trips"}, {"trapped/trip"}, {"outside"}, {"generation"}, {"reloads"}}};
+    for (const db::Totals& totals : by_vcpu) {
+        table.add({std::to_string(*totals.vcpu), grouped(totals.counters.round_trips),
+                   rate(per_trip(totals.inside(), totals)), grouped(totals.outside),
+                   std::to_string(totals.generation), grouped(totals.counters.reloads)});
+    }
+    return table.text() + "\n";
+}
+
+// Each one's, where the machine has several and all were asked for.
+[[nodiscard]] Result<std::vector<db::Totals>, CliError> totals_by_vcpu(const Selection& selection) {
+    const std::uint32_t vcpus{selection.reader.machine().vcpus};
+    std::vector<db::Totals> list;
+    if (vcpus < 2 || selection.totals.vcpu) return list;
+    for (std::uint32_t number{0}; number < vcpus; ++number) {
+        auto totals{selection.reader.totals(selection.totals.range, static_cast<std::uint16_t>(number))};
+        if (!totals) return Failure{CliError{ExitCode::bad_input, totals.error().message}};
+        list.push_back(std::move(totals).value());
+    }
+    return list;
+}
+
 } // namespace
+
+Result<Report, CliError> make_report(const Selection& selection, const ReportOptions& options) {
+    auto by_vcpu{totals_by_vcpu(selection)};
+    if (!by_vcpu) return Failure{by_vcpu.error()};
+    return Report{&selection, std::move(by_vcpu).value(), report_rows(selection.totals, options)};
+}
 
 std::string utc(std::int64_t ms) {
     const std::chrono::sys_time<std::chrono::milliseconds> time{std::chrono::milliseconds{ms}};
     return fmt::format("{:%Y-%m-%d %H:%M:%S}", std::chrono::floor<std::chrono::seconds>(time));
 }
 
-std::string report_as_table(const db::RecordingReader& reader, const db::Totals& totals,
-                            const std::vector<ReportRow>& rows, const ReportOptions& options) {
-    std::string text{head(reader, totals)};
+std::string report_as_table(const Report& report, const ReportOptions& options) {
+    const auto& rows{report.rows};
+    const db::Machine& machine{report.selection->reader.machine()};
+    std::string text{head(*report.selection) + vcpu_table(report.by_vcpu)};
     const std::vector<Table::Column> columns{
         {"field", Align::left}, {"reads/trip"}, {"writes/trip"}, {"share"},
         {"cumulative"},         {"outside"},    {"KVM's list"}};
@@ -119,13 +153,13 @@ std::string report_as_table(const db::RecordingReader& reader, const db::Totals&
         table->add({std::string{vmcs::catalogue[row.field].symbol}, rate(row.reads_per_trip),
                     rate(row.writes_per_trip), fmt::format("{:.1f} %", row.share * 100),
                     fmt::format("{:.1f} %", cumulative * 100), row.outside == 0 ? "-" : grouped(row.outside),
-                    std::string{kvm_list_mark(row.field, reader.machine())}});
+                    std::string{kvm_list_mark(row.field, machine)}});
     }
     return table ? text + table->text() : text + "No access was trapped.\n";
 }
 
-std::string report_as_json(const db::RecordingReader& reader, const db::Totals& totals,
-                           const std::vector<ReportRow>& rows) {
+std::string report_as_json(const Report& report) {
+    const auto& [database, reader, totals]{*report.selection};
     const db::RecordingInfo& info{reader.info()};
     const Touched fields{touched(totals)};
     Json json{{"recording", info.id},
@@ -143,8 +177,17 @@ std::string report_as_json(const db::RecordingReader& reader, const db::Totals& 
               {"fields_offered", reader.machine().offered_fields.count()},
               {"fields_read", fields.read},
               {"fields_written", fields.written}};
+    if (totals.vcpu) json["vcpu"] = *totals.vcpu;
+    for (const db::Totals& one : report.by_vcpu) {
+        json["vcpus"].push_back({{"vcpu", *one.vcpu},
+                                 {"round_trips", one.counters.round_trips},
+                                 {"trapped_per_round_trip", per_trip(one.inside(), one)},
+                                 {"trapped_outside_round_trips", one.outside},
+                                 {"generation", one.generation},
+                                 {"reloads", one.counters.reloads}});
+    }
     Json list(Json::array());
-    for (const auto& row : rows) {
+    for (const auto& row : report.rows) {
         Json entry{};
         if (row.reason) {
             entry["exit_reason"] = reason_name(row);
@@ -165,7 +208,9 @@ std::string report_as_json(const db::RecordingReader& reader, const db::Totals& 
     return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string report_as_csv(const db::RecordingReader& reader, const std::vector<ReportRow>& rows) {
+std::string report_as_csv(const Report& report) {
+    const auto& rows{report.rows};
+    const db::Machine& machine{report.selection->reader.machine()};
     const bool by_reason{!rows.empty() && rows.front().reason.has_value()};
     std::string text{by_reason ? "exit_reason,exit_reason_round_trips," : ""};
     text += "field,encoding,reads,writes,outside_round_trips,reads_per_round_trip,writes_per_round_trip,"
@@ -176,7 +221,7 @@ std::string report_as_csv(const db::RecordingReader& reader, const std::vector<R
         const auto& field{vmcs::catalogue[row.field]};
         text += fmt::format("{},0x{:04X},{},{},{},{:.6f},{:.6f},{:.6f},{}\n", field.symbol, field.encoding,
                             row.reads, row.writes, row.outside, row.reads_per_trip, row.writes_per_trip,
-                            row.share, kvm_list_mark(row.field, reader.machine()));
+                            row.share, kvm_list_mark(row.field, machine));
     }
     return text;
 }

@@ -51,7 +51,7 @@ Result<Selection, CliError> select(const RecordingChoice& choice) {
                                                       text)}};
         }
     }
-    auto totals{selection.reader.totals(range)};
+    auto totals{selection.reader.totals(range, choice.vcpu)};
     if (!totals) return bad_input(totals.error());
     selection.totals = std::move(totals).value();
     return selection;
@@ -74,7 +74,7 @@ Result<void, CliError> check_complete(const Selection& selection, const std::str
 
 RecordingChoice parse_recording(const std::string& text) {
     const std::size_t colon{text.rfind(':')};
-    RecordingChoice choice{text, 0, {}};
+    RecordingChoice choice{text, 0, {}, {}};
     std::error_code ignored{};
     if (colon == std::string::npos || std::filesystem::exists(text, ignored)) return choice;
     std::int64_t number{0};

@@ -14,8 +14,9 @@ namespace shadowtune::cli {
 // As the command line gives it.
 struct RecordingChoice {
     std::string file;
-    std::int64_t recording{0}; // 0: the newest
-    std::string snapshots;     // "FROM:TO"; empty: the first to the last; FROM 0: power-on
+    std::int64_t recording{0};           // 0: the newest
+    std::string snapshots;               // "FROM:TO"; empty: the first to the last; FROM 0: power-on
+    std::optional<std::uint16_t> vcpu{}; // none: all together
 };
 
 struct Selection {

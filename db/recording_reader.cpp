@@ -48,6 +48,11 @@ constexpr std::string_view select_recordings{
     "SELECT r.id, r.l1_kind, r.l1_name, r.workload, r.cpu_model, r.tool_version, r.started_ms, r.ended_ms, "
     "(SELECT count(*) FROM snapshot s WHERE s.recording_id = r.id), r.machine_id FROM recording r "};
 
+// For "?4 < 0 OR vcpu = ?4".
+[[nodiscard]] std::int64_t vcpu_of(const Totals& totals) {
+    return totals.vcpu ? std::int64_t{*totals.vcpu} : -1;
+}
+
 [[nodiscard]] Mode mode_of(std::string_view name) {
     return name == text(Mode::trap) ? Mode::trap : Mode::tuned;
 }
@@ -170,14 +175,20 @@ Result<SnapshotRange, Error> RecordingReader::whole() const {
     return SnapshotRange{1, m_info.snapshots};
 }
 
-Result<Totals, Error> RecordingReader::totals(SnapshotRange range) const {
+Result<Totals, Error> RecordingReader::totals(SnapshotRange range, std::optional<std::uint16_t> vcpu) const {
     if (range.to <= range.from || range.to > m_info.snapshots) {
         return not_found(*m_database, "recording " + std::to_string(m_info.id) + " has snapshots 1 to " +
                                           std::to_string(m_info.snapshots) + ", not the range " +
                                           std::to_string(range.from) + " to " + std::to_string(range.to));
     }
     Totals totals{};
+    if (vcpu && *vcpu >= m_machine.vcpus) {
+        return not_found(*m_database, "the machine of recording " + std::to_string(m_info.id) + " has " +
+                                          std::to_string(m_machine.vcpus) + " vCPUs, and no vCPU " +
+                                          std::to_string(*vcpu));
+    }
     totals.range = range;
+    totals.vcpu = vcpu;
     if (auto done{read_accesses(totals)}; !done) return Failure{done.error()};
     if (auto done{read_round_trips(totals)}; !done) return Failure{done.error()};
     if (auto done{read_scalars(totals)}; !done) return Failure{done.error()};
@@ -192,7 +203,8 @@ Result<void, Error> RecordingReader::read_accesses(Totals& totals) const {
         "  SELECT c.encoding, c.access, c.reason, max(c.count) AS last,"
         "         coalesce(max(c.count) FILTER (WHERE s.sequence <= ?2), 0) AS first"
         "  FROM access_count c JOIN snapshot s ON s.id = c.snapshot_id"
-        "  WHERE s.recording_id = ?1 AND s.sequence <= ?3 GROUP BY c.vcpu, c.encoding, c.access, c.reason) "
+        "  WHERE s.recording_id = ?1 AND s.sequence <= ?3 AND (?4 < 0 OR c.vcpu = ?4)"
+        "  GROUP BY c.vcpu, c.encoding, c.access, c.reason) "
         "GROUP BY 1, 2, 3 HAVING sum(last - first) > 0 ORDER BY 1, 2, 3",
         [&](const Statement& row) -> Result<void, Error> {
             const vmcs::FieldIndex field{vmcs::find(row.bits(0))};
@@ -211,7 +223,7 @@ Result<void, Error> RecordingReader::read_accesses(Totals& totals) const {
             }
             return {};
         },
-        m_info.id, totals.range.from, totals.range.to)};
+        m_info.id, totals.range.from, totals.range.to, vcpu_of(totals))};
     return done;
 }
 
@@ -222,14 +234,15 @@ Result<void, Error> RecordingReader::read_round_trips(Totals& totals) const {
         "  SELECT c.reason, max(c.count) AS last,"
         "         coalesce(max(c.count) FILTER (WHERE s.sequence <= ?2), 0) AS first"
         "  FROM round_trip_count c JOIN snapshot s ON s.id = c.snapshot_id"
-        "  WHERE s.recording_id = ?1 AND s.sequence <= ?3 GROUP BY c.vcpu, c.reason) GROUP BY reason",
+        "  WHERE s.recording_id = ?1 AND s.sequence <= ?3 AND (?4 < 0 OR c.vcpu = ?4)"
+        "  GROUP BY c.vcpu, c.reason) GROUP BY reason",
         [&](const Statement& row) -> Result<void, Error> {
             if (row.bits(0) >= vmcs::reason_slots)
                 return damaged(*m_database, "an unknown exit reason is counted");
             totals.round_trips_by_reason[row.bits(0)] = row.bits(1);
             return {};
         },
-        m_info.id, totals.range.from, totals.range.to);
+        m_info.id, totals.range.from, totals.range.to, vcpu_of(totals));
 }
 
 Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {
@@ -252,7 +265,7 @@ Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {
         "v.vmread_executed,"
         " v.vmwrite_executed, v.vmptrld_executed, v.vmclear_executed, v.reloads "
         "FROM snapshot_vcpu v JOIN snapshot s ON s.id = v.snapshot_id "
-        "WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?2 AND ?3",
+        "WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?2 AND ?3 AND (?4 < 0 OR v.vcpu = ?4)",
         [&](const Statement& row) -> Result<void, Error> {
             const auto sequence{static_cast<std::uint32_t>(row.integer(0))};
             if (mode_of(row.text(1)) != Mode::trap) totals.all_trap = false;
@@ -271,7 +284,7 @@ Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {
             totals.last_reload_ticks = std::max(totals.last_reload_ticks, row.bits(3));
             return {};
         },
-        m_info.id, totals.range.from, totals.range.to)};
+        m_info.id, totals.range.from, totals.range.to, vcpu_of(totals))};
     if (!done) return done;
     return each_row(
         *m_database,

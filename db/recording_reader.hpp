@@ -30,9 +30,10 @@ struct FieldTotal {
     [[nodiscard]] std::uint64_t sum() const { return reads + writes; }
 };
 
-// What happened in a range, all vCPUs together.
+// What happened in a range, all vCPUs together or one of them alone.
 struct Totals {
     SnapshotRange range;
+    std::optional<std::uint16_t> vcpu;                // none: all
     std::vector<AccessTotal> accesses;                // none is 0; by field, access, reason
     std::array<FieldTotal, vmcs::field_count> fields; // the same, by field
     std::array<std::uint64_t, vmcs::reason_slots> round_trips_by_reason{};
@@ -64,8 +65,10 @@ public:
 
     // The first and the last snapshot. Error not_found where the recording has fewer than two.
     [[nodiscard]] Result<SnapshotRange, Error> whole() const;
-    // Error not_found where the range is empty or not in the recording.
-    [[nodiscard]] Result<Totals, Error> totals(SnapshotRange range) const;
+    // Of all vCPUs, or of `vcpu` alone. Error not_found where the range is empty or not in the recording, or
+    // has no such vCPU.
+    [[nodiscard]] Result<Totals, Error> totals(SnapshotRange range,
+                                               std::optional<std::uint16_t> vcpu = {}) const;
 
 private:
     [[nodiscard]] Result<void, Error> read_machine(std::int64_t machine_id);

@@ -68,6 +68,19 @@ TEST_F(Offline, ReportTables) {
     expect_golden(run_program({"report", m_db, "--list"}), "report-list.txt");
 }
 
+TEST_F(Offline, ReportTellsVcpusApart) {
+    const std::string two{(m_folder / "two.db").string()};
+    test::write_sample_of_two(two);
+    expect_golden(run_program({"report", two, "--top", "3"}), "report-vcpus.txt");
+    expect_golden(run_program({"report", two, "--vcpu", "1", "--top", "3"}), "report-vcpu-1.txt");
+    const Json report(Json::parse(run_program({"report", two, "--format", "json"}).out));
+    EXPECT_EQ(report["round_trips"], 1500);
+    ASSERT_EQ(report["vcpus"].size(), 2U);
+    EXPECT_EQ(report["vcpus"][0]["round_trips"], 1000);
+    EXPECT_EQ(report["vcpus"][1]["round_trips"], 500);
+    expect_error(run_program({"report", two, "--vcpu", "2"}), 3, "has 2 vCPUs, and no vCPU 2");
+}
+
 TEST_F(Offline, SimulateComparesLists) {
     expect_golden(run_program({"simulate", m_db, "--recording", "1"}), "simulate.txt");
     tune();

@@ -24,8 +24,10 @@ protected:
         m_database = std::move(opened).value();
     }
 
-    [[nodiscard]] RecordingWriter begin() {
-        auto writer{RecordingWriter::begin(m_database, test::sample_machine(), test::sample_labels(), 1000)};
+    [[nodiscard]] RecordingWriter begin(std::uint32_t vcpus = 1) {
+        db::Machine machine{test::sample_machine()};
+        machine.vcpus = vcpus;
+        auto writer{RecordingWriter::begin(m_database, machine, test::sample_labels(), 1000)};
         EXPECT_TRUE(writer.ok()) << writer.error().message;
         return std::move(writer).value();
     }
@@ -143,7 +145,7 @@ TEST_F(Recording, OnlyChangedCountersAreStored) {
 }
 
 TEST_F(Recording, SeveralVcpusAndHighHalvesAddUp) {
-    auto writer{begin()};
+    auto writer{begin(3)};
     const auto snapshot_of{[](std::uint64_t scale) {
         db::Snapshot snapshot{};
         for (std::uint16_t vcpu{0}; vcpu < 3; ++vcpu) {
@@ -166,6 +168,17 @@ TEST_F(Recording, SeveralVcpusAndHighHalvesAddUp) {
     EXPECT_EQ(totals.value().round_trips_by_reason[12], 600U);
     EXPECT_EQ(totals.value().fields[vmcs::index_of(Field::guest_physical_address)].reads, 900U);
     EXPECT_FALSE(totals.value().all_trap);
+
+    // Each by itself.
+    for (std::uint16_t vcpu{0}; vcpu < 3; ++vcpu) {
+        const auto one{reader.value().totals({1, 2}, vcpu)};
+        ASSERT_TRUE(one.ok());
+        EXPECT_EQ(one.value().counters.round_trips, 100U * (vcpu + 1U));
+        EXPECT_EQ(one.value().round_trips_by_reason[12], 100U * (vcpu + 1U));
+        EXPECT_EQ(one.value().reads, 300U);
+        EXPECT_EQ(one.value().all_trap, vcpu != 1);
+    }
+    EXPECT_EQ(reader.value().totals({1, 2}, 3).error().kind, ErrorKind::not_found);
 }
 
 TEST_F(Recording, BadSnapshotsAreRefusedWhole) {

@@ -128,24 +128,44 @@ db::Snapshot sample_snapshot(std::uint64_t rounds, db::Mode mode) {
     return snapshot;
 }
 
-void write_sample(const std::filesystem::path& path, db::Mode mode) {
-    const auto must{[](const auto& result) {
-        if (result) return;
-        std::fprintf(stderr, "%s\n", result.error().message.c_str());
-        std::abort();
-    }};
+namespace {
+
+void must(const auto& result) {
+    if (result) return;
+    std::fprintf(stderr, "%s\n", result.error().message.c_str());
+    std::abort();
+}
+
+void write(const std::filesystem::path& path, db::Mode mode, std::uint32_t vcpus) {
     auto database{db::Database::open(path, db::OpenMode::append)};
     must(database);
-    auto writer{
-        db::RecordingWriter::begin(database.value(), sample_machine(), sample_labels(), 1'800'000'000'000)};
+    db::Machine machine{sample_machine()};
+    machine.vcpus = vcpus;
+    auto writer{db::RecordingWriter::begin(database.value(), machine, sample_labels(), 1'800'000'000'000)};
     must(writer);
     const bool trap{mode == db::Mode::trap};
     must(writer.value().generation(
         {trap ? 1U : 2U, mode, trap ? "" : "sample", trap ? vmcs::ShadowSets{} : tuned_profile()},
         1'800'000'000'000));
-    for (const std::uint64_t rounds : {10U, 20U, 110U})
-        must(writer.value().add_snapshot(sample_snapshot(rounds, mode)));
+    for (const std::uint64_t rounds : {10U, 20U, 110U}) {
+        db::Snapshot snapshot{sample_snapshot(rounds, mode)};
+        for (std::uint16_t number{1}; number < vcpus; ++number) {
+            snapshot.vcpus.push_back(sample_snapshot(rounds / (number + 1U), mode).vcpus.front());
+            snapshot.vcpus.back().vcpu = number;
+        }
+        must(writer.value().add_snapshot(snapshot));
+    }
     must(writer.value().finish(1'800'000'020'000));
+}
+
+} // namespace
+
+void write_sample(const std::filesystem::path& path, db::Mode mode) {
+    write(path, mode, 1);
+}
+
+void write_sample_of_two(const std::filesystem::path& path) {
+    write(path, db::Mode::trap, 2);
 }
 
 } // namespace shadowtune::test

@@ -34,5 +34,7 @@ private:
 // Snapshots at 10, 20 and 110 rounds: 1,000 round trips between the first and the last. Aborts where writing
 // fails.
 void write_sample(const std::filesystem::path& path, db::Mode mode = db::Mode::trap);
+// The same of a machine with two vCPUs; the second one makes half as many rounds.
+void write_sample_of_two(const std::filesystem::path& path);
 
 } // namespace shadowtune::test
