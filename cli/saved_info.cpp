@@ -48,15 +48,6 @@ template <std::size_t N>
     return out;
 }
 
-[[nodiscard]] vmcs::FieldSet set_of(const void* words) {
-    std::uint64_t copy[vmcs::FieldSet::words];
-    std::memcpy(copy, words, sizeof(copy));
-    vmcs::FieldSet set{};
-    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i)
-        set.set_word(i, copy[i]);
-    return set;
-}
-
 [[nodiscard]] std::string field_table(std::string_view title, const Fields& fields) {
     if (fields.size() == 0) return {};
     Table table{{{"field", Table::Align::left}, {"encoding"}, {"value"}}};
@@ -87,8 +78,8 @@ template <std::size_t N>
     out += fmt::format("Pending    {}\n", r.nmi_pending != 0 ? "NMI" : "nothing");
     if (vcpu.vmx.runs_l2 != 0) {
         out += fmt::format("In L2      timer {}, {} fields of vmcs12 changed, {} in vmcs02 only\n",
-                           std::uint32_t{vcpu.vmx.timer_left}, set_of(vcpu.vmx.dirty).count(),
-                           set_of(vcpu.vmx.in_vmcs02).count());
+                           std::uint32_t{vcpu.vmx.timer_left}, vmcs::FieldSet::load(vcpu.vmx.dirty).count(),
+                           vmcs::FieldSet::load(vcpu.vmx.in_vmcs02).count());
     }
     out += fmt::format("Counted    {} round trips, {} exits, {} counters\n",
                        grouped(vcpu.statistics.round_trips), grouped(vcpu.statistics.vm_exits),
@@ -153,8 +144,8 @@ template <std::size_t N>
             {"xcr0", hex(vcpu.registers.xcr0)},
             {"extended_state_bytes", vcpu.extended_state.size()},
             {"msrs", std::move(msrs)},
-            {"dirty", json_of(set_of(vcpu.vmx.dirty))},
-            {"in_vmcs02", json_of(set_of(vcpu.vmx.in_vmcs02))},
+            {"dirty", json_of(vmcs::FieldSet::load(vcpu.vmx.dirty))},
+            {"in_vmcs02", json_of(vmcs::FieldSet::load(vcpu.vmx.in_vmcs02))},
             {"round_trips", std::uint64_t{vcpu.statistics.round_trips}},
             {"counters", vcpu.counters.size()},
             {"vmcs01", json_of(vcpu.vmcs01)},

@@ -90,22 +90,11 @@ template <typename Record>
     return value <= 1;
 }
 
-[[nodiscard]] bool names_known_fields(const std::uint64_t (&words)[vmcs::FieldSet::words]) {
-    vmcs::FieldSet set{};
-    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i) {
-        set.set_word(i, words[i]);
-        if (set.word(i) != words[i]) return false;
-    }
-    return true;
-}
-
 [[nodiscard]] Check check_machine(const SavedMachine& machine) {
     const RawRecord record{SavedRecord::machine, whole_machine, {}};
     // First: indices of fields mean nothing where the catalogue is another.
     if (machine.catalogue_version != vmcs::catalogue_version) return record.fail(SavedFault::other_catalogue);
-    std::uint64_t words[vmcs::FieldSet::words];
-    __builtin_memcpy(words, machine.offered_fields, sizeof(words));
-    if (!names_known_fields(words)) return record.fail(SavedFault::bad_value, 1);
+    if (!vmcs::FieldSet::are_members(machine.offered_fields)) return record.fail(SavedFault::bad_value, 1);
     if (machine.hidden_end < machine.hidden_begin) return record.fail(SavedFault::bad_value, 2);
     if (machine.l1_name[sizeof(machine.l1_name) - 1] != '\0') return record.fail(SavedFault::bad_value, 3);
     if (machine.vmm_version[sizeof(machine.vmm_version) - 1] != '\0') {
@@ -168,16 +157,9 @@ template <typename Record>
 }
 
 [[nodiscard]] bool sets_overlap_or_are_unknown(const SavedVmx& vmx) {
-    std::uint64_t dirty[vmcs::FieldSet::words];
-    std::uint64_t lazy[vmcs::FieldSet::words];
-    __builtin_memcpy(dirty, vmx.dirty, sizeof(dirty));
-    __builtin_memcpy(lazy, vmx.in_vmcs02, sizeof(lazy));
-    if (!names_known_fields(dirty) || !names_known_fields(lazy)) return true;
-    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i) {
-        // What L1 wrote is in vmcs12 and nowhere else.
-        if ((dirty[i] & lazy[i]) != 0) return true;
-    }
-    return false;
+    if (!vmcs::FieldSet::are_members(vmx.dirty) || !vmcs::FieldSet::are_members(vmx.in_vmcs02)) return true;
+    // What L1 wrote is in vmcs12 and nowhere else.
+    return !(vmcs::FieldSet::load(vmx.dirty) & vmcs::FieldSet::load(vmx.in_vmcs02)).empty();
 }
 
 [[nodiscard]] Check check_vmx(const SavedVmx& vmx, std::uint16_t vcpu) {

@@ -43,10 +43,8 @@ link::ProfileImage to_image(const Profile& profile) {
     link::ProfileImage image{};
     image.magic = link::profile_magic;
     image.catalogue_version = vmcs::catalogue_version;
-    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i) {
-        image.read[i] = profile.sets.read.word(i);
-        image.write[i] = profile.sets.write.word(i);
-    }
+    profile.sets.read.store(image.read);
+    profile.sets.write.store(image.write);
     std::memcpy(image.name, profile.name.data(), std::min(profile.name.size(), max_profile_name));
     return image;
 }

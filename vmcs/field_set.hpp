@@ -53,13 +53,20 @@ public:
         }
     }
 
-    [[nodiscard]] constexpr std::uint64_t word(std::size_t i) const { return m_words[i]; }
-
-    // Bits past the catalogue's end are dropped: bytes from outside cannot name a field that does not exist.
-    constexpr void set_word(std::size_t i, std::uint64_t value) {
-        const std::size_t first{i * 64};
-        const std::size_t valid{field_count - first};
-        m_words[i] = valid >= 64 ? value : value & ((std::uint64_t{1} << valid) - 1);
+    // From and to the words of a record, which may be packed: any alignment. Bits past the catalogue's end are
+    // dropped: bytes from outside cannot name a field that does not exist.
+    [[nodiscard]] static FieldSet load(const void* from) {
+        FieldSet set{};
+        __builtin_memcpy(set.m_words, from, sizeof(set.m_words));
+        constexpr std::size_t in_last{field_count - (words - 1) * 64};
+        if constexpr (in_last < 64) set.m_words[words - 1] &= (std::uint64_t{1} << in_last) - 1;
+        return set;
+    }
+    void store(void* to) const { __builtin_memcpy(to, m_words, sizeof(m_words)); }
+    // Do these words name nothing beyond the catalogue's end?
+    [[nodiscard]] static bool are_members(const void* from) {
+        const FieldSet set{load(from)};
+        return __builtin_memcmp(set.m_words, from, sizeof(set.m_words)) == 0;
     }
 
     constexpr FieldSet& operator|=(const FieldSet& other) {

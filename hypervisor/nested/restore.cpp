@@ -20,16 +20,6 @@ using link::SavedVcpu;
     return Failure{RestoreRefusal{fault, static_cast<std::uint16_t>(about)}};
 }
 
-// `from`: the words of a set in a packed record.
-[[nodiscard]] vmcs::FieldSet load_set(const void* from) {
-    std::uint64_t words[vmcs::FieldSet::words];
-    __builtin_memcpy(words, from, sizeof(words));
-    vmcs::FieldSet set{};
-    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i)
-        set.set_word(i, words[i]);
-    return set;
-}
-
 // vmcs01 as L0 has made it.
 [[nodiscard]] Vmcs12Values read_vmcs01(Vcpu& vcpu) {
     Vmcs12Values values{};
@@ -110,8 +100,8 @@ void load_vmcs12(Vcpu& vcpu, const SavedVcpu& saved, const Vmcs12Values& values)
 void load_l2(Vcpu& vcpu, const SavedVcpu& saved, const Vmcs12Values& values) {
     rebuild_vmcs02(vcpu);
     write_fields(vcpu.hardware, saved.vmcs02);
-    vcpu.vmcs12.restore(saved.vmx.current_vmcs, values, load_set(saved.vmx.in_vmcs02),
-                        load_set(saved.vmx.dirty));
+    vcpu.vmcs12.restore(saved.vmx.current_vmcs, values, vmcs::FieldSet::load(saved.vmx.in_vmcs02),
+                        vmcs::FieldSet::load(saved.vmx.dirty));
     vcpu.runs_l2 = true;
     if (vcpu.timer.is_active()) {
         const auto rate{static_cast<unsigned>(vcpu.machine.hardware_msrs[vmx::msr::vmx_misc] &

@@ -24,13 +24,6 @@ constexpr std::uint64_t feature_locked{1U << 0}, feature_vmx_outside_smx{1U << 2
     return refuse(fault, vmcs::encoding_of(failure.field));
 }
 
-[[nodiscard]] vmcs::FieldSet set_of_words(const std::uint64_t (&words)[vmcs::FieldSet::words]) {
-    vmcs::FieldSet set{};
-    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i)
-        set.set_word(i, words[i]);
-    return set;
-}
-
 // The first member, for an answer that names one; 0 where there is none.
 [[nodiscard]] std::uint16_t first_of(const vmcs::FieldSet& set) {
     std::uint16_t first{0};
@@ -102,11 +95,8 @@ void set_entry_mode(Vmcs12Values& values, std::uint32_t more) {
 
 // Which fields L2's exits may have left in vmcs02, and which L1 may have changed.
 [[nodiscard]] RestoreCheck check_sets(const SavedVcpu& vcpu, const RestoreTarget& target) {
-    std::uint64_t words[vmcs::FieldSet::words];
-    __builtin_memcpy(words, vcpu.vmx.in_vmcs02, sizeof(words));
-    const vmcs::FieldSet lazy{set_of_words(words)};
-    __builtin_memcpy(words, vcpu.vmx.dirty, sizeof(words));
-    const vmcs::FieldSet dirty{set_of_words(words)};
+    const vmcs::FieldSet lazy{vmcs::FieldSet::load(vcpu.vmx.in_vmcs02)};
+    const vmcs::FieldSet dirty{vmcs::FieldSet::load(vcpu.vmx.dirty)};
     const vmcs::FieldSet possible{saved_vmcs02_fields & target.offered_fields};
     const vmcs::FieldSet wrong{(lazy - possible) | (dirty - target.offered_fields)};
     if (!wrong.empty()) return refuse(RestoreFault::bad_l2_state, first_of(wrong));
@@ -167,9 +157,8 @@ RestoreCheck check_machine(const link::SavedState& state, const RestoreTarget& t
         return refuse(RestoreFault::other_vmx_offer,
                       static_cast<std::uint16_t>(vmcs::first_capability_msr + i));
     }
-    std::uint64_t words[vmcs::FieldSet::words];
-    __builtin_memcpy(words, machine.offered_fields, sizeof(words));
-    if (set_of_words(words) != target.offered_fields) return refuse(RestoreFault::other_vmx_offer);
+    if (vmcs::FieldSet::load(machine.offered_fields) != target.offered_fields)
+        return refuse(RestoreFault::other_vmx_offer);
     const memory::MemoryRange hidden{machine.hidden_begin, machine.hidden_end};
     if (machine.map_crc != target.map_crc || hidden != target.l0_region) {
         return refuse(RestoreFault::other_memory);

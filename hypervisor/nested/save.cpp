@@ -21,14 +21,6 @@ using link::RestoreFault;
 using link::SavedRecord;
 using link::SavedStateWriter;
 
-// `to`: the words of a set in a packed record.
-void store_set(void* to, const vmcs::FieldSet& from) {
-    std::uint64_t words[vmcs::FieldSet::words];
-    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i)
-        words[i] = from.word(i);
-    __builtin_memcpy(to, words, sizeof(words));
-}
-
 [[nodiscard]] link::SavedMachine machine_record(const Machine& machine) {
     link::SavedMachine record{};
     record.catalogue_version = vmcs::catalogue_version;
@@ -41,7 +33,7 @@ void store_set(void* to, const vmcs::FieldSet& from) {
     record.memory_bytes = machine.l1_memory_bytes;
     for (std::size_t i{0}; i < vmcs::capability_msr_count; ++i)
         record.offered_msrs[i] = machine.offered_msrs.values[i];
-    store_set(record.offered_fields, machine.offered_fields);
+    machine.offered_fields.store(record.offered_fields);
     const std::size_t length{version.size() < sizeof(record.vmm_version) ? version.size()
                                                                          : sizeof(record.vmm_version) - 1};
     __builtin_memcpy(record.vmm_version, version.data(), length);
@@ -72,8 +64,8 @@ void store_set(void* to, const vmcs::FieldSet& from) {
     if (vcpu.reason != vmcs::no_round_trip) record.exit_age = cpu::rdtsc() - vcpu.l2_exit_tsc;
     if (!vcpu.runs_l2) return record;
     if (vcpu.timer.is_active()) record.timer_left = vcpu.timer.left(cpu::rdtsc());
-    store_set(record.dirty, vcpu.vmcs12.dirty());
-    store_set(record.in_vmcs02, vcpu.vmcs12.in_vmcs02());
+    vcpu.vmcs12.dirty().store(record.dirty);
+    vcpu.vmcs12.in_vmcs02().store(record.in_vmcs02);
     return record;
 }
 

@@ -11,11 +11,6 @@ namespace {
 
 using link::MessageType;
 
-void copy_words(std::uint64_t (&to)[vmcs::FieldSet::words], const vmcs::FieldSet& from) {
-    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i)
-        to[i] = from.word(i);
-}
-
 void copy_text(char* to, std::size_t capacity, std::string_view from) {
     const std::size_t length{from.size() < capacity - 1 ? from.size() : capacity - 1};
     __builtin_memcpy(to, from.data(), length);
@@ -77,11 +72,8 @@ void Commands::greet(std::uint32_t id) {
         hello.hardware_msrs[i] = m_machine.hardware_msrs.values[i];
         hello.offered_msrs[i] = m_machine.offered_msrs.values[i];
     }
-    std::uint64_t words[vmcs::FieldSet::words];
-    copy_words(words, m_machine.offered_fields);
-    __builtin_memcpy(hello.offered_fields, words, sizeof(words));
-    copy_words(words, m_machine.physical_fields);
-    __builtin_memcpy(hello.physical_fields, words, sizeof(words));
+    m_machine.offered_fields.store(hello.offered_fields);
+    m_machine.physical_fields.store(hello.physical_fields);
     hello.l1_kind = static_cast<std::uint8_t>(m_machine.l1_kind);
     __builtin_memcpy(hello.l1_name, m_machine.l1_name, sizeof(hello.l1_name));
     m_machine.link.send(MessageType::hello, hello);

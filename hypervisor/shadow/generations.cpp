@@ -59,15 +59,10 @@ Result<vmcs::ShadowSets, Refusal> Generations::check(const link::ProfileImage& i
     if (image.catalogue_version != vmcs::catalogue_version) {
         return Failure{Refusal{link::CommandStatus::other_catalogue, {}}};
     }
-    vmcs::ShadowSets sets{};
-    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i) {
-        sets.read.set_word(i, image.read[i]);
-        sets.write.set_word(i, image.write[i]);
-        // Bits behind the catalogue's end would be dropped in silence: a profile for other fields than ours.
-        if (sets.read.word(i) != image.read[i] || sets.write.word(i) != image.write[i]) {
-            return Failure{Refusal{link::CommandStatus::malformed, {}}};
-        }
-    }
+    // A profile for other fields than ours.
+    if (!vmcs::FieldSet::are_members(image.read) || !vmcs::FieldSet::are_members(image.write))
+        return Failure{Refusal{link::CommandStatus::malformed, {}}};
+    const vmcs::ShadowSets sets{vmcs::FieldSet::load(image.read), vmcs::FieldSet::load(image.write)};
     if (const auto checked{vmcs::validate(sets, m_target)}; !checked) {
         return Failure{Refusal{link::CommandStatus::profile_rejected, checked.error()}};
     }
@@ -93,10 +88,8 @@ link::SavedBitmaps Generations::save() const {
     saved.has_profile = m_has_profile ? 1 : 0;
     saved.profile.magic = link::profile_magic;
     saved.profile.catalogue_version = vmcs::catalogue_version;
-    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i) {
-        saved.profile.read[i] = m_profile.read.word(i);
-        saved.profile.write[i] = m_profile.write.word(i);
-    }
+    m_profile.read.store(saved.profile.read);
+    m_profile.write.store(saved.profile.write);
     __builtin_memcpy(saved.profile.name, m_name, sizeof(m_name));
     return saved;
 }

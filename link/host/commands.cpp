@@ -14,12 +14,6 @@ namespace {
 // So many snapshots in a row whose counts went back are no accident of a reboot just then.
 constexpr int most_refusals{3};
 
-template <typename Record>
-[[nodiscard]] std::vector<std::uint8_t> bytes_of(const Record& record) {
-    const auto* first{reinterpret_cast<const std::uint8_t*>(&record)};
-    return {first, first + sizeof(record)};
-}
-
 [[nodiscard]] std::vector<std::uint8_t> plain_command(std::uint32_t id) {
     return bytes_of(Command{id});
 }

@@ -8,6 +8,13 @@
 
 namespace shadowtune::link {
 
+// What a command of one record sends.
+template <typename Record>
+[[nodiscard]] std::vector<std::uint8_t> bytes_of(const Record& record) {
+    const auto* first{reinterpret_cast<const std::uint8_t*>(&record)};
+    return {first, first + sizeof(record)};
+}
+
 struct Session::Exchange {
     std::string_view what; // for error lines: "a snapshot"
     MessageType command{};

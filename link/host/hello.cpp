@@ -54,10 +54,8 @@ Result<HelloInfo, std::string> unpack_hello(std::span<const std::uint8_t> payloa
         info.hardware_msrs.values[i] = hello.hardware_msrs[i];
         info.offered_msrs.values[i] = hello.offered_msrs[i];
     }
-    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i) {
-        info.offered_fields.set_word(i, hello.offered_fields[i]);
-        info.physical_fields.set_word(i, hello.physical_fields[i]);
-    }
+    info.offered_fields = vmcs::FieldSet::load(hello.offered_fields);
+    info.physical_fields = vmcs::FieldSet::load(hello.physical_fields);
     // A kind of a newer VMM is unknown to us, not an error.
     info.l1_kind = hello.l1_kind <= static_cast<std::uint8_t>(L1Kind::bios_disk)
                        ? static_cast<L1Kind>(hello.l1_kind)

@@ -13,12 +13,6 @@ namespace {
 // A VMM that was started anew meanwhile begins at 0 again; one that goes back and back is out of order.
 constexpr int most_parts_in_vain{8};
 
-template <typename Record>
-[[nodiscard]] std::vector<std::uint8_t> bytes_of(const Record& record) {
-    const auto* first{reinterpret_cast<const std::uint8_t*>(&record)};
-    return {first, first + sizeof(record)};
-}
-
 // What `about` of a RestoreFault names.
 [[nodiscard]] std::string field_name(std::uint16_t encoding) {
     const vmcs::FieldIndex field{vmcs::find(encoding)};
@@ -98,12 +92,12 @@ LinkError Session::saved_refusal(std::uint8_t status, std::uint8_t detail, std::
                  "the VMM refused; reason " + std::to_string(status) + " is not known to these tools");
 }
 
-Result<BlobState, LinkError> Session::blob_command(Exchange& exchange) {
-    BlobState answer{};
+template <typename Record>
+Result<Record, LinkError> Session::answered_by(MessageType type, Exchange& exchange) {
+    Record answer{};
     exchange.take = [&](const Frame& frame, std::uint32_t id) {
-        BlobState record{};
-        if (frame.type != MessageType::blob_state || !read_record(frame.payload, record))
-            return Progress::foreign;
+        Record record{};
+        if (frame.type != type || !read_record(frame.payload, record)) return Progress::foreign;
         if (record.id != id || record.command != static_cast<std::uint8_t>(exchange.command))
             return Progress::foreign;
         answer = record;
@@ -116,21 +110,13 @@ Result<BlobState, LinkError> Session::blob_command(Exchange& exchange) {
     return answer;
 }
 
+Result<BlobState, LinkError> Session::blob_command(Exchange& exchange) {
+    return answered_by<BlobState>(MessageType::blob_state, exchange);
+}
+
 Result<void, LinkError> Session::saved_command(Exchange& exchange) {
-    Acknowledge answer{};
-    exchange.take = [&](const Frame& frame, std::uint32_t id) {
-        Acknowledge record{};
-        if (frame.type != MessageType::acknowledge || !read_record(frame.payload, record))
-            return Progress::foreign;
-        if (record.id != id || record.command != static_cast<std::uint8_t>(exchange.command))
-            return Progress::foreign;
-        answer = record;
-        return Progress::done;
-    };
-    if (auto ran{run(exchange)}; !ran) return Failure{ran.error()};
-    if (answer.status != static_cast<std::uint8_t>(CommandStatus::done)) {
-        return Failure{saved_refusal(answer.status, answer.detail, answer.field)};
-    }
+    const auto answer{answered_by<Acknowledge>(MessageType::acknowledge, exchange)};
+    if (!answer) return Failure{answer.error()};
     return {};
 }
 

@@ -108,6 +108,9 @@ private:
 
     [[nodiscard]] Result<Snapshot, LinkError> unchecked_snapshot(Clock::time_point deadline);
     [[nodiscard]] Result<std::uint32_t, LinkError> command(Exchange& exchange);
+    // Sends it until a record of this type answers it; an answer other than done is the error.
+    template <typename Record>
+    [[nodiscard]] Result<Record, LinkError> answered_by(MessageType type, Exchange& exchange);
     [[nodiscard]] Result<BlobState, LinkError> blob_command(Exchange& exchange);
     [[nodiscard]] Result<void, LinkError> saved_command(Exchange& exchange);
     [[nodiscard]] Result<std::vector<std::uint8_t>, LinkError> fetch(std::uint32_t crc, std::uint32_t size);

@@ -132,48 +132,6 @@ void accessed_and_dirty() {
     l2.conclude();
 }
 
-extern "C" char micro_l1_pdpt[];
-
-// A linear address whose translation L1 changes under L2: INVVPID must make L2 see it.
-void vpid() {
-    constexpr std::string_view test{"features.vpid"};
-    if (!supported({0, cpu_secondary, cpu2_vpid, 0, 0})) {
-        skip(test, "the processor has no VPIDs");
-        return;
-    }
-    L2 l2{test};
-    Page& directory{scratch_page(0)};
-    Page& data{scratch_page(1)};
-    constexpr std::uint64_t large{std::uint64_t{2} << 20};
-    constexpr std::uint64_t linear{std::uint64_t{4} << 30};
-    constexpr std::uint64_t present_writable_large{0x83};
-    const std::uint64_t base{physical(&data) & ~(large - 1)};
-    const std::uint64_t offset{physical(&data) - base};
-    data.bytes[0] = 0x77;
-    auto* const entry{reinterpret_cast<volatile std::uint64_t*>(&directory)};
-    auto* const pdpt{reinterpret_cast<volatile std::uint64_t*>(micro_l1_pdpt)};
-    pdpt[4] = physical(&directory) | 3U;
-    *entry = base | present_writable_large;
-    g_target = linear + offset;
-    feature_ept().map_identity();
-    alignas(16) std::uint64_t descriptor[2]{7, 0};
-    if (!l2.prepare(basic_controls(), feature_ept(), l2_reads)) return;
-    set(Field::virtual_processor_identifier, descriptor[0]);
-    const std::uint64_t start{get(Field::guest_rip)};
-    if (l2.run_to_done({})) l2.same("first translation", 0x77, l2.registers.rbx);
-
-    // 32 MiB up there is nothing of the micro-L1: a place to put another value.
-    constexpr std::uint64_t elsewhere{std::uint64_t{64} << 20};
-    *reinterpret_cast<volatile std::uint64_t*>(elsewhere + offset) = 0x88;
-    *entry = elsewhere | present_writable_large;
-    if (invvpid_at(1, descriptor) != VmxResult::succeed) l2.same("INVVPID", 0, 1);
-    set(Field::guest_rip, start);
-    if (l2.run_to_done({})) l2.same("second translation", 0x88, l2.registers.rbx);
-    pdpt[4] = 0;
-    asm volatile("movq %0, %%cr3" : : "r"(read_cr3()) : "memory");
-    l2.conclude();
-}
-
 } // namespace
 
 void test_memory() {
@@ -181,7 +139,6 @@ void test_memory() {
     remapping();
     misconfiguration();
     accessed_and_dirty();
-    vpid();
     feature_ept().map_identity();
 }
 

@@ -254,18 +254,22 @@ void set_real_mode_state() {
     set(Field::guest_idtr_limit, 0x3FF);
 }
 
-void unrestricted_guest() {
-    constexpr std::string_view test{"features.unrestricted-guest"};
+[[nodiscard]] bool prepare_real_mode(L2& l2, std::string_view test) {
     const Controls basic{basic_controls()};
     const Controls controls{basic.pin, basic.cpu, basic.cpu2 | cpu2_unrestricted, basic.exit,
                             basic.entry & ~entry_guest_64};
     if (!supported(controls)) {
         skip(test, "the processor has no unrestricted guests");
-        return;
+        return false;
     }
-    L2 l2{test};
-    if (!l2.prepare(controls, feature_ept(), nullptr)) return;
+    if (!l2.prepare(controls, feature_ept(), nullptr)) return false;
     set_real_mode_state();
+    return true;
+}
+
+void unrestricted_guest() {
+    L2 l2{"features.unrestricted-guest"};
+    if (!prepare_real_mode(l2, "features.unrestricted-guest")) return;
     if (!l2.go_to(ExitReason::vmcall)) return;
     l2.same("AX", 0x1234, l2.registers.rax & 0xFFFF);
     l2.same("BX", 1, l2.registers.rbx & 0xFFFF);
@@ -282,17 +286,8 @@ void unrestricted_guest() {
 // L2 goes to protected mode by itself; an exception with an error code may then be injected (27.2.1.3). Its
 // IDT is empty, so that the injected event ends in a triple fault.
 void error_code_after_mode_switch() {
-    constexpr std::string_view test{"features.error-code-after-mode-switch"};
-    const Controls basic{basic_controls()};
-    const Controls controls{basic.pin, basic.cpu, basic.cpu2 | cpu2_unrestricted, basic.exit,
-                            basic.entry & ~entry_guest_64};
-    if (!supported(controls)) {
-        skip(test, "the processor has no unrestricted guests");
-        return;
-    }
-    L2 l2{test};
-    if (!l2.prepare(controls, feature_ept(), nullptr)) return;
-    set_real_mode_state();
+    L2 l2{"features.error-code-after-mode-switch"};
+    if (!prepare_real_mode(l2, "features.error-code-after-mode-switch")) return;
     set(Field::guest_cs_base, physical(micro_l1_l2_enter_protected_mode));
     set(Field::guest_idtr_limit, 0);
     set(Field::cr0_guest_host_mask, 0);

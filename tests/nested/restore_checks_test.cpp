@@ -52,8 +52,7 @@ struct RestoreSample {
         saved.machine.hidden_end = l0_region.end;
         for (std::size_t i{0}; i < vmcs::capability_msr_count; ++i)
             saved.machine.offered_msrs[i] = entry.offered.values[i];
-        for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i)
-            saved.machine.offered_fields[i] = offered.word(i);
+        offered.store(saved.machine.offered_fields);
     }
 
     static void fill(std::vector<SavedField>& list, const vmcs::FieldSet& fields,
@@ -186,8 +185,7 @@ TEST(RestoreChecks, RefuseFieldsThatAreMissingOrNotL1s) {
          [](S& s) {
              vmcs::FieldSet set{};
              set.set(Field::ept_pointer);
-             for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i)
-                 s.saved.vmx.in_vmcs02[i] = set.word(i);
+             set.store(s.saved.vmx.in_vmcs02);
          },
          RestoreFault::bad_l2_state, 0x201A},
     };

@@ -52,10 +52,8 @@ constexpr std::chrono::seconds reload_limit{30}; // L1 makes a round trip every 
     link::ProfileImage image{};
     image.magic = link::profile_magic;
     image.catalogue_version = vmcs::catalogue_version;
-    for (std::size_t word{0}; word < vmcs::FieldSet::words; ++word) {
-        image.read[word] = sets.read.word(word);
-        image.write[word] = sets.write.word(word);
-    }
+    sets.read.store(image.read);
+    sets.write.store(image.write);
     const std::string name{"storm " + std::to_string(n)};
     std::copy_n(name.begin(), std::min(name.size(), sizeof(image.name) - 1), image.name);
     return image;

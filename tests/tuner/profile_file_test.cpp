@@ -240,11 +240,7 @@ TEST(ProfileFile, ImageForL0) {
     EXPECT_EQ(image.magic, link::profile_magic);
     EXPECT_EQ(image.catalogue_version, vmcs::catalogue_version);
     EXPECT_STREQ(image.name, "kvm-steady");
-    vmcs::ShadowSets sets{};
-    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i) {
-        sets.read.set_word(i, image.read[i]);
-        sets.write.set_word(i, image.write[i]);
-    }
+    const vmcs::ShadowSets sets{vmcs::FieldSet::load(image.read), vmcs::FieldSet::load(image.write)};
     EXPECT_EQ(sets, profile.sets);
 }
 

@@ -2,6 +2,8 @@
 #include "vmcs/field_set.hpp"
 
 #include <gtest/gtest.h>
+
+#include <cstring>
 #include <set>
 #include <vector>
 
@@ -69,14 +71,15 @@ TEST(FieldSet, CombinesAsSetsDo) {
 TEST(FieldSet, WordsComeBackButNotBeyondTheCatalogue) {
     std::mt19937_64 random{3};
     const FieldSet set{testing::random_fields(random, 2)};
-    FieldSet copy{};
-    for (std::size_t i{0}; i < FieldSet::words; ++i)
-        copy.set_word(i, set.word(i));
-    EXPECT_EQ(copy, set);
+    unsigned char bytes[sizeof(FieldSet) + 1];
+    unsigned char* const unaligned{bytes + 1};
+    set.store(unaligned);
+    EXPECT_EQ(FieldSet::load(unaligned), set);
+    EXPECT_TRUE(FieldSet::are_members(unaligned));
 
-    FieldSet full{};
-    for (std::size_t i{0}; i < FieldSet::words; ++i)
-        full.set_word(i, ~std::uint64_t{0});
+    std::memset(unaligned, 0xFF, sizeof(FieldSet));
+    EXPECT_FALSE(FieldSet::are_members(unaligned));
+    FieldSet full{FieldSet::load(unaligned)};
     EXPECT_EQ(full, testing::all_fields());
     EXPECT_EQ(full.count(), field_count);
     full.reset();

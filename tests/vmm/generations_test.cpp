@@ -21,10 +21,8 @@ using link::ProfileImage;
     ProfileImage image{};
     image.magic = link::profile_magic;
     image.catalogue_version = vmcs::catalogue_version;
-    for (std::size_t i{0}; i < vmcs::FieldSet::words; ++i) {
-        image.read[i] = sets.read.word(i);
-        image.write[i] = sets.write.word(i);
-    }
+    sets.read.store(image.read);
+    sets.write.store(image.write);
     std::memcpy(image.name, name.data(), std::min(name.size(), sizeof(image.name)));
     return image;
 }
