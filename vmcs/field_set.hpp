@@ -53,8 +53,8 @@ public:
         }
     }
 
-    // From and to the words of a record, which may be packed: any alignment. Bits past the catalogue's end are
-    // dropped: bytes from outside cannot name a field that does not exist.
+    // From and to the words of a record, which may be packed: any alignment. Bits past the catalogue's end
+    // are dropped: bytes from outside cannot name a field that does not exist.
     [[nodiscard]] static FieldSet load(const void* from) {
         FieldSet set{};
         __builtin_memcpy(set.m_words, from, sizeof(set.m_words));

@@ -1,9 +1,8 @@
 #include "tests/vmcs/sets.hpp"
 #include "vmcs/field_set.hpp"
 
-#include <gtest/gtest.h>
-
 #include <cstring>
+#include <gtest/gtest.h>
 #include <set>
 #include <vector>
 
