@@ -263,6 +263,7 @@ void read_processor_facts(nested::Machine& machine) {
     const cpu::CpuidResult widths{cpu::cpuid(0x8000'0008)};
     facts.physical_address_bits = widths.eax & 0xFF;
     facts.linear_address_bits = widths.eax >> 8 & 0xFF;
+    facts.has_1gib_pages = (cpu::cpuid(0x8000'0001).edx >> 26 & 1) != 0;
 }
 
 [[nodiscard]] std::span<std::uint8_t> access_ram(void*, std::uint64_t address, std::uint64_t size) {

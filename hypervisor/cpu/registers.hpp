@@ -15,7 +15,7 @@ inline constexpr std::uint64_t pe{1U << 0}, mp{1U << 1}, em{1U << 2}, ts{1U << 3
 namespace cr4 {
 inline constexpr std::uint64_t de{1U << 3}, pse{1U << 4}, pae{1U << 5}, pge{1U << 7}, osfxsr{1U << 9},
     la57{1U << 12}, vmxe{1U << 13}, pcide{1U << 17}, osxsave{1U << 18}, smep{1U << 20}, smap{1U << 21},
-    pke{1U << 22};
+    pke{1U << 22}, pks{1U << 24};
 }
 
 namespace efer {
@@ -26,7 +26,7 @@ namespace msr {
 inline constexpr std::uint32_t tsc{0x10}, apic_base{0x1B}, feature_control{0x3A}, microcode_update{0x79},
     sysenter_cs{0x174}, sysenter_esp{0x175}, sysenter_eip{0x176}, debugctl{0x1D9}, mtrr_def_type{0x2FF},
     xfd{0x1C4}, pat{0x277}, perf_global_ctrl{0x38F}, pebs_enable{0x3F1}, first_rtit{0x560}, last_rtit{0x58F},
-    ds_area{0x600}, xss{0xDA0}, hardware_feedback{0x17D0}, efer{0xC0000080}, fs_base{0xC0000100},
+    ds_area{0x600}, pkrs{0x6E1}, xss{0xDA0}, hardware_feedback{0x17D0}, efer{0xC0000080}, fs_base{0xC0000100},
     gs_base{0xC0000101}, kernel_gs_base{0xC0000102};
 }
 
@@ -86,6 +86,13 @@ SHADOWTUNE_CONTROL_REGISTER(dr6)
     std::uint32_t low{}, high{};
     asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (static_cast<std::uint64_t>(high) << 32) | low;
+}
+
+// Of the guest, which shares it; needs CR4.PKE.
+[[nodiscard]] inline std::uint32_t read_pkru() {
+    std::uint32_t value{}, high{};
+    asm volatile("rdpkru" : "=a"(value), "=d"(high) : "c"(0));
+    return value;
 }
 
 // Every state component that XCR0 enables, in standard form, to 64-byte aligned memory (SDM Vol. 1, 13.7).

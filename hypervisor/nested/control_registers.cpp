@@ -1,9 +1,9 @@
-// MOV to CR0 and CR4 of L1 where a bit that L0 owns would change: CR0.NE and CR4.VMXE, which VMX operation
-// fixes to 1 (SDM Vol. 3C, 24.8), have L1's value in the read shadows. The rest of the write is done here as
-// the processor would. SDM Vol. 2B, "MOV--Move to/from Control Registers" (edition 325462-087).
+// MOV to CR0 and CR4 of L1 where a bit that L0 owns would change; L1's own value of these bits is in the read
+// shadows. The rest of the write is done here as the processor would. SDM Vol. 2B, "MOV--Move to/from Control
+// Registers" (edition 325462-087).
 
-#include "hypervisor/cpu/registers.hpp"
-#include "hypervisor/nested/exits.hpp"
+#include "hypervisor/nested/control_registers.hpp"
+
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/guest.hpp"
 #include "hypervisor/vmx/controls.hpp"
@@ -58,7 +58,7 @@ void write_cr0(Vcpu& vcpu, std::uint64_t value) {
     const bool was_paging{(old & cr0::pg) != 0};
     const bool impossible{(paging && (value & cr0::pe) == 0) ||
                           ((value & cr0::nw) != 0 && (value & cr0::cd) == 0)};
-    // In VMX operation L1 may not turn NE, PE or PG off (24.8).
+    // 24.8: NE, PE and PG stay on.
     const auto& offered{vcpu.machine.offered_msrs};
     const bool forbidden{vcpu.in_vmx_operation && !vmx::is_fixed_ok(value, offered[vmx::msr::vmx_cr0_fixed0],
                                                                     offered[vmx::msr::vmx_cr0_fixed1])};
@@ -102,6 +102,15 @@ void write_cr4(Vcpu& vcpu, std::uint64_t value) {
 }
 
 } // namespace
+
+void set_owned_cr0_bits(Vcpu& vcpu) {
+    auto& hw{vcpu.hardware};
+    const std::uint64_t ne{cpu::cr0::ne};
+    const std::uint64_t old{hw.read(F::guest_cr0)};
+    hw.write(F::cr0_read_shadow, (old & ~ne) | (hw.read(F::cr0_read_shadow) & ne));
+    hw.write(F::cr0_guest_host_mask,
+             owned_cr0_bits(vcpu.in_vmx_operation, vcpu.machine.offered_msrs[vmx::msr::vmx_cr0_fixed0]));
+}
 
 void emulate_control_register_access(Vcpu& vcpu) {
     const vmx::CrAccess access{vcpu.hardware.read(F::exit_qualification)};

@@ -209,6 +209,16 @@ void switch_vpid(Vcpu& vcpu) {
     if (!vcpu.l2_has_vpid) hw.invalidate(vmx::InvalidateVpid::single_context, vpid_l1);
 }
 
+// An L1 without VPID may clear dirty flags and go without INVEPT: its entry drops all combined mappings
+// (29.4.3.1), and where these are gone a processor looks at the flag in memory again.
+void forget_dirty_pages(Vcpu& vcpu) {
+    const std::uint32_t secondary12{secondary_controls_in_force(vcpu.vmcs12.values())};
+    const std::uint64_t eptp12{vcpu.vmcs12.get(F::ept_pointer)};
+    const bool has_ept{(secondary12 & vmx::secondary::enable_ept) != 0};
+    const bool has_vpid{(secondary12 & vmx::secondary::enable_vpid) != 0};
+    if (has_ept && !has_vpid && eptp_accessed_dirty(eptp12)) vcpu.ept02->forget(vcpu.hardware, eptp12);
+}
+
 void update_vmcs02(Vcpu& vcpu, const L1State& l1) {
     auto& hw{vcpu.hardware};
     Vmcs12& vmcs12{vcpu.vmcs12};
@@ -223,6 +233,7 @@ void update_vmcs02(Vcpu& vcpu, const L1State& l1) {
     if (any(dirty, combined_fields)) write_controls(vcpu);
     write_conditional_state(vcpu, l1);
     start_timer(vcpu);
+    forget_dirty_pages(vcpu);
     // May drop the tables that the next line names.
     set_l2_bitmaps(vcpu, any(dirty, combined_fields));
     set_l2_ept(vcpu);
@@ -285,9 +296,10 @@ void enter(Vcpu& vcpu, bool launch) {
     hw.make_current(vcpu.vmcs02.region);
     const auto& machine{vcpu.machine};
     const bool waits{enters_wait_for_sipi(vmcs12)};
-    // The processor checks the guest state where it is entered.
-    if (waits) fetch_fields(vcpu, vmcs12.in_vmcs02());
-    const bool passes{!waits ||
+    // The processor checks the guest state where it is entered, and MSRs are loaded after that (27.4).
+    const bool checks_here{waits || vmcs12.get32(F::vm_entry_msr_load_count) != 0};
+    if (checks_here) fetch_fields(vcpu, vmcs12.in_vmcs02());
+    const bool passes{!checks_here ||
                       check_guest_state(vmcs12.values(), machine.offered_msrs, machine.processor, context)};
     if (!passes || !check_link_pointer(vmcs12.values(), machine.offered_msrs, machine.processor, context)) {
         // Another rule may be broken as well, and then it is the other that the processor would tell.

@@ -19,6 +19,7 @@ namespace shadowtune::nested {
 struct ProcessorFacts {
     unsigned physical_address_bits{36};  // MAXPHYADDR: CPUID.80000008H:EAX[7:0]
     unsigned linear_address_bits{48};    // CPUID.80000008H:EAX[15:8]
+    bool has_1gib_pages{false};          // CPUID.80000001H:EDX[26]
     std::uint64_t efer_bits{0xD01};      // bits of IA32_EFER that are not reserved: SCE, LME, LMA, NXE
     std::uint64_t debugctl_bits{0xFFC3}; // bits of IA32_DEBUGCTL that are not reserved
     bool has_sgx{false};                 // CPUID.(07H,0):EBX[2]

@@ -23,6 +23,4 @@ void emulate_io(Vcpu& vcpu);
 // Whether the access touches a port of L0's, so that emulate_io is for it.
 [[nodiscard]] bool is_l0s_port(vmx::IoAccess io);
 
-void emulate_control_register_access(Vcpu& vcpu);
-
 } // namespace shadowtune::nested

@@ -45,6 +45,19 @@ constexpr std::uint64_t rflags_tf{1U << 8}, rflags_rf{1U << 16};
     return true;
 }
 
+// The guest's registers are in the processor; RDPKRU wants CR4.PKE, which L0 has no other use for.
+void read_key_rights(memory::PagingState& state) {
+    if ((state.cr4 & cpu::cr4::pke) != 0) {
+        const std::uint64_t cr4{cpu::read_cr4()};
+        cpu::write_cr4(cr4 | cpu::cr4::pke);
+        state.pkru = cpu::read_pkru();
+        cpu::write_cr4(cr4);
+    }
+    if ((state.cr4 & cpu::cr4::pks) != 0) {
+        state.pkrs = static_cast<std::uint32_t>(cpu::rdmsr(cpu::msr::pkrs));
+    }
+}
+
 void inject(Vcpu& vcpu, std::uint32_t information, std::uint32_t error_code) {
     vcpu.hardware.write(F::vm_entry_interruption_information, information);
     if (vmx::interruption::has_error_code(information)) {
@@ -151,6 +164,9 @@ memory::PagingState paging_state(Vcpu& vcpu) {
         state.pdpte[2] = hw.read(F::guest_pdpte_2);
         state.pdpte[3] = hw.read(F::guest_pdpte_3);
     }
+    state.physical_address_bits = vcpu.machine.processor.physical_address_bits;
+    state.has_1gib_pages = vcpu.machine.processor.has_1gib_pages;
+    read_key_rights(state);
     return state;
 }
 

@@ -47,6 +47,8 @@ private:
 [[nodiscard]] memory::PagingState permissive_state(Vcpu& vcpu) {
     memory::PagingState state{paging_state(vcpu)};
     state.rflags |= rflags_ac;
+    state.pkru = 0;
+    state.pkrs = 0;
     return state;
 }
 

@@ -2,6 +2,7 @@
 
 #include "hypervisor/cpu/descriptors.hpp"
 #include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/nested/control_registers.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 
 namespace shadowtune::nested {
@@ -67,10 +68,10 @@ void write_init_state(Vcpu& vcpu) {
     // CD and NW are not loaded by a VM entry (Vol. 3C, 27.3.2.1): L1 finds them clear, as L0 needs them.
     constexpr std::uint64_t cr0_after_init{cpu::cr0::et};
     hw.write(F::guest_cr0, cr0_after_init | cpu::cr0::ne);
-    hw.write(F::cr0_guest_host_mask, cpu::cr0::ne);
     hw.write(F::cr0_read_shadow, cr0_after_init);
+    set_owned_cr0_bits(vcpu);
     hw.write(F::guest_cr4, cpu::cr4::vmxe);
-    hw.write(F::cr4_guest_host_mask, cpu::cr4::vmxe);
+    hw.write(F::cr4_guest_host_mask, owned_cr4_bits);
     hw.write(F::cr4_read_shadow, 0);
     hw.write(F::guest_dr7, 0x400);
     hw.write(F::guest_rip, reset_ip);

@@ -1,6 +1,7 @@
 #include "hypervisor/cpu/fixups.hpp"
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/nested/apic.hpp"
+#include "hypervisor/nested/control_registers.hpp"
 #include "hypervisor/nested/exits.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/guest.hpp"

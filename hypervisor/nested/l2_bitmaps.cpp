@@ -9,7 +9,7 @@ namespace shadowtune::nested {
 namespace {
 
 // In timer ticks: long enough for the instruction that they are for, or for part of a string.
-constexpr std::uint32_t merged_io_bitmaps_last{64};
+constexpr std::uint32_t merged_bitmaps_last{64};
 
 [[nodiscard]] const BitmapWords* l1_page(const Vcpu& vcpu, F address) {
     return static_cast<const BitmapWords*>(vcpu.machine.l1.pointer(vcpu.vmcs12.get(address)));
@@ -46,13 +46,19 @@ constexpr std::uint32_t merged_io_bitmaps_last{64};
 }
 
 void set_msr_bitmap(Vcpu& vcpu, std::uint32_t primary12) {
+    vcpu.msr_is_decided_at_exit = false;
     if ((primary12 & vmx::primary::use_msr_bitmaps) == 0) {
         vcpu.hardware.write(F::msr_bitmap, physical(vcpu.machine.all_ones));
         return;
     }
     const BitmapWords* const l1{l1_page(vcpu, F::msr_bitmap)};
-    if (is_alone(vcpu) && vcpu.machine.msr_bitmap.is_covered_by(*l1) &&
-        is_out_of_l2s_reach(vcpu, F::msr_bitmap, *l1)) {
+    const bool is_covered{vcpu.machine.msr_bitmap.is_covered_by(*l1)};
+    if (!is_out_of_l2s_reach(vcpu, F::msr_bitmap, *l1)) {
+        vcpu.msr_is_decided_at_exit = true;
+        vcpu.hardware.write(F::msr_bitmap, physical(vcpu.machine.all_ones));
+        return;
+    }
+    if (is_covered && is_alone(vcpu)) {
         vcpu.hardware.write(F::msr_bitmap, physical(l1));
         return;
     }
@@ -101,19 +107,29 @@ void set_l2_bitmaps(Vcpu& vcpu, bool controls_changed) {
     set_io_bitmaps(vcpu, primary12);
 }
 
-void merge_io_bitmaps_until_exit(Vcpu& vcpu) {
+void merge_bitmaps_until_exit(Vcpu& vcpu) {
     const auto& machine{vcpu.machine};
-    machine.io_bitmap_a.merge(*vcpu.merged_io_bitmap_a, *l1_page(vcpu, F::io_bitmap_a));
-    machine.io_bitmap_b.merge(*vcpu.merged_io_bitmap_b, *l1_page(vcpu, F::io_bitmap_b));
-    vcpu.hardware.write(F::io_bitmap_a, physical(vcpu.merged_io_bitmap_a));
-    vcpu.hardware.write(F::io_bitmap_b, physical(vcpu.merged_io_bitmap_b));
-    vcpu.io_bitmaps_until_exit = true;
+    if (vcpu.io_is_decided_at_exit) {
+        machine.io_bitmap_a.merge(*vcpu.merged_io_bitmap_a, *l1_page(vcpu, F::io_bitmap_a));
+        machine.io_bitmap_b.merge(*vcpu.merged_io_bitmap_b, *l1_page(vcpu, F::io_bitmap_b));
+        vcpu.hardware.write(F::io_bitmap_a, physical(vcpu.merged_io_bitmap_a));
+        vcpu.hardware.write(F::io_bitmap_b, physical(vcpu.merged_io_bitmap_b));
+    }
+    if (vcpu.msr_is_decided_at_exit) {
+        machine.msr_bitmap.merge(*vcpu.merged_msr_bitmap, *l1_page(vcpu, F::msr_bitmap));
+        vcpu.hardware.write(F::msr_bitmap, physical(vcpu.merged_msr_bitmap));
+    }
+    vcpu.bitmaps_until_exit = true;
 }
 
-void end_merged_io_bitmaps(Vcpu& vcpu) {
-    vcpu.io_bitmaps_until_exit = false;
-    vcpu.hardware.write(F::io_bitmap_a, physical(vcpu.machine.all_ones));
-    vcpu.hardware.write(F::io_bitmap_b, physical(vcpu.machine.all_ones));
+void end_merged_bitmaps(Vcpu& vcpu) {
+    vcpu.bitmaps_until_exit = false;
+    const std::uint64_t all_ones{physical(vcpu.machine.all_ones)};
+    if (vcpu.io_is_decided_at_exit) {
+        vcpu.hardware.write(F::io_bitmap_a, all_ones);
+        vcpu.hardware.write(F::io_bitmap_b, all_ones);
+    }
+    if (vcpu.msr_is_decided_at_exit) vcpu.hardware.write(F::msr_bitmap, all_ones);
 }
 
 void note_l2_writable(Vcpu& vcpu, std::uint64_t address, unsigned page_shift) {
@@ -157,7 +173,7 @@ void set_l2_ept(Vcpu& vcpu) {
 void load_l2_timer(Vcpu& vcpu) {
     const std::uint64_t now{vcpu.timer.is_active() ? cpu::rdtsc() : 0};
     const std::uint32_t value{
-        vcpu.timer.load(now, vcpu.io_bitmaps_until_exit ? merged_io_bitmaps_last : vcpu.backstop)};
+        vcpu.timer.load(now, vcpu.bitmaps_until_exit ? merged_bitmaps_last : vcpu.backstop)};
     if (value == vcpu.timer_loaded) return;
     vcpu.timer_loaded = value;
     vcpu.hardware.write(F::vmx_preemption_timer_value, value);

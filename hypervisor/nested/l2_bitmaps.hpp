@@ -9,15 +9,15 @@ namespace shadowtune::nested {
 
 // Points vmcs02 at bitmaps in which both L0's and L1's wishes are set. L1's own page serves where it asks for
 // all that L0 asks for and L2 cannot write to it; else the pages are merged, at every entry, since L1 changes
-// its pages in memory as it likes. I/O bitmaps that L2 can write to have effect at once on a processor: then
-// all ports exit, and L1's page as it is at the exit decides. May drop the tables of EPT02: set_l2_ept()
+// its pages in memory as it likes. A bitmap that L2 can write to has effect at once on a processor: then all
+// ports or MSRs exit, and L1's page as it is at the exit decides. May drop the tables of EPT02: set_l2_ept()
 // comes after it.
 void set_l2_bitmaps(Vcpu& vcpu, bool controls_changed);
 
-// Where all ports exit: lets the processor itself execute the I/O instruction that exited, with the bitmaps
-// merged as they are now, until the next exit, which comes soon.
-void merge_io_bitmaps_until_exit(Vcpu& vcpu);
-void end_merged_io_bitmaps(Vcpu& vcpu);
+// Where all ports or MSRs exit: lets the processor itself execute the instruction that exited, with the
+// bitmaps merged as they are now, until the next exit, which comes soon.
+void merge_bitmaps_until_exit(Vcpu& vcpu);
+void end_merged_bitmaps(Vcpu& vcpu);
 
 // L1's pages as they are now, for the question whose an exit is.
 [[nodiscard]] L1Bitmaps l1_bitmaps(const Vcpu& vcpu);

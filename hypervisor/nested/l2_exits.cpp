@@ -56,7 +56,7 @@ void pass_io(Vcpu& vcpu, vmx::IoAccess io) {
     constexpr std::uint64_t breakpoints_on{0xFF};
     const bool may_break{(hw.read(F::guest_cr4) & cpu::cr4::de) != 0 &&
                          (hw.read(F::guest_dr7) & breakpoints_on) != 0};
-    if (io.is_string() || may_break) return merge_io_bitmaps_until_exit(vcpu);
+    if (io.is_string() || may_break) return merge_bitmaps_until_exit(vcpu);
     auto& rax{vcpu.registers.rax()};
     const std::uint64_t mask{io.size() == 4 ? 0xFFFF'FFFF : (std::uint64_t{1} << io.size() * 8) - 1};
     if (io.is_in()) {
@@ -75,6 +75,12 @@ void handle_io(Vcpu& vcpu) {
     pass_io(vcpu, io);
 }
 
+// L0 executes what is its own; what exits only for L1's bitmap to be looked at, the processor.
+void handle_msr(Vcpu& vcpu, ExitReason reason) {
+    if (!is_l0s_msr(static_cast<std::uint32_t>(vcpu.registers.rcx()))) return merge_bitmaps_until_exit(vcpu);
+    reason == ExitReason::rdmsr ? emulate_rdmsr(vcpu) : emulate_wrmsr(vcpu);
+}
+
 // Whether L0 had its own reason for an exit that L1's controls, as they are now, do not want. L1's bitmaps
 // lie in memory that may have changed since the entry: then the exit was L1's, and L0 must not execute for L2
 // what is not L0's.
@@ -85,7 +91,8 @@ void handle_io(Vcpu& vcpu) {
     case ExitReason::vmwrite:
     case ExitReason::vmfunc: return true;
     case ExitReason::rdmsr:
-    case ExitReason::wrmsr: return is_l0s_msr(static_cast<std::uint32_t>(vcpu.registers.rcx()));
+    case ExitReason::wrmsr:
+        return vcpu.msr_is_decided_at_exit || is_l0s_msr(static_cast<std::uint32_t>(vcpu.registers.rcx()));
     case ExitReason::io_instruction: {
         const vmx::IoAccess io{vcpu.hardware.read(F::exit_qualification)};
         return vcpu.io_is_decided_at_exit || is_l0s_port(io);
@@ -97,8 +104,8 @@ void handle_io(Vcpu& vcpu) {
 void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
     ++vcpu.statistics.l2_exits_kept;
     switch (static_cast<ExitReason>(reason)) {
-    case ExitReason::rdmsr: emulate_rdmsr(vcpu); break;
-    case ExitReason::wrmsr: emulate_wrmsr(vcpu); break;
+    case ExitReason::rdmsr:
+    case ExitReason::wrmsr: handle_msr(vcpu, static_cast<ExitReason>(reason)); break;
     case ExitReason::io_instruction: handle_io(vcpu); break;
     case ExitReason::ept_violation: handle_ept_violation(vcpu); break;
     case ExitReason::vmread: emulate_l2_vmread(vcpu); break;
@@ -128,7 +135,7 @@ void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
 } // namespace
 
 void handle_l2_exit(Vcpu& vcpu, std::uint32_t reason) {
-    if (vcpu.io_bitmaps_until_exit) end_merged_io_bitmaps(vcpu);
+    if (vcpu.bitmaps_until_exit) end_merged_bitmaps(vcpu);
     if ((reason & vmx::exit_reason_entry_failure) != 0) return deliver_exit_to_l1(vcpu, {});
     vcpu.vmcs02.launched = true;
     if (static_cast<ExitReason>(reason) == ExitReason::ept_violation) return keep_exit(vcpu, reason);

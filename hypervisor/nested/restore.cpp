@@ -1,5 +1,6 @@
 #include "hypervisor/cpu/descriptors.hpp"
 #include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/nested/control_registers.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/l2_bitmaps.hpp"
 #include "hypervisor/nested/save.hpp"
@@ -86,6 +87,7 @@ void load_l1(Vcpu& vcpu, const SavedVcpu& saved) {
     vcpu.l2_exit_tsc = cpu::rdtsc() - saved.vmx.exit_age;
     vcpu.hardware.make_current(vcpu.vmcs01.region);
     write_fields(vcpu.hardware, saved.vmcs01);
+    set_owned_cr0_bits(vcpu);
     if (vcpu.in_vmx_operation) shadow::begin(vcpu);
 }
 

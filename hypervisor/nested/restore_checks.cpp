@@ -85,11 +85,15 @@ void set_entry_mode(Vmcs12Values& values, std::uint32_t more) {
     if (const Check c{check_guest_state(values, target.hardware_msrs, target.processor, context)}; !c) {
         return refuse(RestoreFault::bad_l1_state, c.error());
     }
-    // In VMX operation CR4.VMXE is 1 and stays so (SDM Vol. 3C, 24.7), in L1's view as in the processor.
+    if (vcpu.vmx.in_vmx_operation == 0) return {};
+    // In VMX operation CR4.VMXE is 1 and stays so (SDM Vol. 3C, 24.8), in L1's view as in the processor; and
+    // so are CR0's fixed bits.
     const bool vmxe{(values.get(F::cr4_read_shadow) & cpu::cr4::vmxe) != 0};
-    if (vcpu.vmx.in_vmx_operation != 0 && !vmxe) {
-        return refuse(RestoreFault::bad_l1_state, vmcs::encoding_of(F::cr4_read_shadow));
-    }
+    if (!vmxe) return refuse(RestoreFault::bad_l1_state, vmcs::encoding_of(F::cr4_read_shadow));
+    const bool cr0_allowed{vmx::is_fixed_ok(values.get(F::guest_cr0),
+                                            target.offered_msrs[vmx::msr::vmx_cr0_fixed0],
+                                            target.offered_msrs[vmx::msr::vmx_cr0_fixed1])};
+    if (!cr0_allowed) return refuse(RestoreFault::bad_l1_state, vmcs::encoding_of(F::guest_cr0));
     return {};
 }
 

@@ -85,9 +85,10 @@ struct Vcpu {
     BitmapWords* merged_io_bitmap_a{nullptr};
     BitmapWords* merged_io_bitmap_b{nullptr};
     WatchedBitmaps watched_bitmaps{};
-    bool io_is_decided_at_exit{
-        false}; // vmcs02's I/O bitmaps are all ones for want of a page that L2 cannot change
-    bool io_bitmaps_until_exit{false}; // and are merged ones for this one entry
+    // vmcs02's bitmaps are all ones for want of a page that L2 cannot change ...
+    bool io_is_decided_at_exit{false};
+    bool msr_is_decided_at_exit{false};
+    bool bitmaps_until_exit{false}; // ... and are merged ones for this one entry
 
     // L1's view of its own processor.
     std::uint64_t feature_control{0};

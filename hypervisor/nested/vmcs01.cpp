@@ -5,6 +5,7 @@
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/nested/apic.hpp"
 #include "hypervisor/nested/capabilities.hpp"
+#include "hypervisor/nested/control_registers.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/run.hpp"
 #include "hypervisor/vmx/controls.hpp"
@@ -220,11 +221,11 @@ void prepare_l1(Vcpu& vcpu, const l1::L1Entry& entry) {
     constexpr std::uint64_t interrupts_off{0x2}, interrupts_on{0x202};
     const std::uint64_t cr0_of_l1{cpu::cr0::et | (is_real ? 0 : cpu::cr0::pe)};
     hw.write(F::guest_cr0, cr0_of_l1 | cpu::cr0::ne);
-    hw.write(F::cr0_guest_host_mask, cpu::cr0::ne);
     hw.write(F::cr0_read_shadow, cr0_of_l1);
+    set_owned_cr0_bits(vcpu);
     hw.write(F::guest_cr3, 0);
     hw.write(F::guest_cr4, cpu::cr4::vmxe);
-    hw.write(F::cr4_guest_host_mask, cpu::cr4::vmxe);
+    hw.write(F::cr4_guest_host_mask, owned_cr4_bits);
     hw.write(F::cr4_read_shadow, 0);
     hw.write(F::guest_ia32_efer, 0);
     hw.write(F::guest_ia32_debugctl, 0);

@@ -2,6 +2,7 @@
 
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/nested/capabilities.hpp"
+#include "hypervisor/nested/control_registers.hpp"
 #include "hypervisor/nested/guest.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/nested/vmx_result.hpp"
@@ -114,6 +115,7 @@ void emulate_vmxon(Vcpu& vcpu) {
     if (!is_region_address(vcpu, pointer)) return vm_fail_invalid(vcpu);
     if (vcpu.machine.l1.read32(pointer) != vmcs12_revision) return vm_fail_invalid(vcpu);
     vcpu.in_vmx_operation = true;
+    set_owned_cr0_bits(vcpu);
     vcpu.vmxon_pointer = pointer;
     vcpu.watched_bitmaps = {};
     vcpu.vmcs12.forget();
@@ -126,6 +128,7 @@ void emulate_vmxoff(Vcpu& vcpu) {
     put_vmcs12_back(vcpu);
     shadow::end(vcpu);
     vcpu.in_vmx_operation = false;
+    set_owned_cr0_bits(vcpu);
     vcpu.vmxon_pointer = no_vmcs12;
     vm_succeed(vcpu);
 }

@@ -93,6 +93,7 @@ micro_l1_gdt:
     .quad 0x00AF9B000000FFFF            // 08H: 64-bit code
     .quad 0x00CF93000000FFFF            // 10H: data
     .quad 0x0000890000000067, 0         // 18H: task-state segment, 64-bit
+    .quad 0x00CF9B000000FFFF            // 28H: 32-bit code
 micro_l1_gdt_end:
     .globl micro_l1_gdt_limit
     .set micro_l1_gdt_limit, micro_l1_gdt_end - micro_l1_gdt - 1

@@ -84,5 +84,6 @@ void test_vm_functions();
 void test_ept_extensions();
 void test_state();
 void test_live();
+void test_root();
 
 } // namespace shadowtune::micro_l1

@@ -1,6 +1,6 @@
 // features: what an L2 may be run with, feature by feature, each test with the values that it saw where they
-// are wrong. Parameters:
-// only=intercepts|events|interrupts|memory|state|shadowing|live|vm-functions|ept-extensions (default: all).
+// are wrong. Parameters: only=intercepts|events|interrupts|memory|state|shadowing|live|vm-functions|
+// ept-extensions|root (default: all).
 
 #include "tests/micro_l1/l2_harness.hpp"
 #include "tests/micro_l1/report.hpp"
@@ -23,6 +23,7 @@ void run_features(const Parameters& parameters) {
         {"live", test_live},
         {"vm-functions", test_vm_functions},
         {"ept-extensions", test_ept_extensions},
+        {"root", test_root},
     };
     const std::string_view only{parameters.text("only", "")};
     for (const Theme& theme : themes) {

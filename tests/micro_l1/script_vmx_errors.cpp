@@ -337,6 +337,15 @@ void bad_guest_state() {
     set(Field::vm_entry_msr_load_address, physical(area));
     set(Field::vm_entry_msr_load_count, 2);
     check_entry_failure("guest.msr-load", msr_failure, 2);
+
+    // A guest state that is refused comes first, and nothing is loaded (27.3.1, 27.4).
+    if (!fresh()) return;
+    area[1] = 0x1234'0000'0000;
+    set(Field::vm_entry_msr_load_address, physical(area));
+    set(Field::vm_entry_msr_load_count, 2);
+    set(Field::guest_gdtr_limit, 0x10000);
+    check_entry_failure("guest.state-before-msr-load", guest_state_failure, 0);
+    expect("guest.state-before-msr-load.star", "IA32_STAR", 0, read_msr(msr_star));
 }
 
 void invalidation_errors() {

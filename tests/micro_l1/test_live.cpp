@@ -73,6 +73,38 @@ void io_bitmap_changed_by_l2(std::string_view test, const Controls& controls) {
     l2.conclude();
 }
 
+constexpr std::uint32_t free_msr{msr_kernel_gs_base};
+
+void l2_changes_msr_bitmap() {
+    constexpr std::uint8_t bit{1U << (free_msr % 8)};
+    write_msr(free_msr, 0x1111); // no exit
+    *g_bitmap_byte = bit;
+    (void)read_msr(free_msr); // exit
+    *g_bitmap_byte = 0;
+    const std::uint64_t read{read_msr(free_msr)}; // no exit
+    write_msr(msr_fs_base, read + 1);             // no exit, and one that the VMCS holds
+    *g_bitmap_byte = bit;
+    (void)read_msr(free_msr); // exit
+    *g_bitmap_byte = 0;
+    l2_done(read + (read_msr(msr_fs_base) << 16));
+}
+
+void msr_bitmap_changed_by_l2(std::string_view test, const Controls& controls) {
+    if (!supported(controls)) {
+        skip(test, "the processor has no MSR bitmaps");
+        return;
+    }
+    L2 l2{test};
+    Page& bitmap{scratch_page(0)};
+    constexpr std::size_t high_msrs{1024}; // reads of C0000000H to C0001FFFH
+    g_bitmap_byte = &bitmap.bytes[high_msrs + (free_msr & 0x1FFF) / 8];
+    if (!l2.prepare(controls, feature_ept(), l2_changes_msr_bitmap)) return;
+    set(Field::msr_bitmap, physical(&bitmap));
+    if (!l2.run_to_done({{ExitReason::rdmsr, 0}, {ExitReason::rdmsr, 0}})) return;
+    l2.same("what L2 read", 0x1112'1111, l2.registers.rbx);
+    l2.conclude();
+}
+
 [[nodiscard]] std::uint64_t tsc() {
     std::uint32_t low;
     std::uint32_t high;
@@ -221,6 +253,9 @@ void test_live() {
     io_bitmap_changed_by_l2("features.io-bitmap-changed-by-l2", with(cpu_io_bitmaps));
     io_bitmap_changed_by_l2("features.io-bitmap-changed-by-l2-without-ept",
                             without_ept(with(cpu_io_bitmaps)));
+    msr_bitmap_changed_by_l2("features.msr-bitmap-changed-by-l2", with(cpu_msr_bitmaps));
+    msr_bitmap_changed_by_l2("features.msr-bitmap-changed-by-l2-without-ept",
+                             without_ept(with(cpu_msr_bitmaps)));
     timer_deadline();
     walks_are_writes();
     vpids_apart();

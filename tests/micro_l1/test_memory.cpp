@@ -132,6 +132,32 @@ void accessed_and_dirty() {
     l2.conclude();
 }
 
+// L1 clears a dirty flag and goes without INVEPT, as it may where it has no VPID.
+void dirty_again() {
+    constexpr std::string_view test{"features.ept-dirty-again"};
+    if (!ept_accessed_dirty_supported()) {
+        skip(test, "the processor has no accessed and dirty flags for EPT");
+        return;
+    }
+    L2 l2{test};
+    Page& page{scratch_page(0)};
+    Ept& ept{feature_ept()};
+    ept.map_identity();
+    ept.map_small(physical(&page), physical(&page), ept_all);
+    g_target = physical(&page);
+    Controls controls{basic_controls()};
+    controls.cpu2 &= ~cpu2_vpid;
+    for (unsigned round{0}; round < 3; ++round) {
+        if (!l2.prepare(controls, ept, l2_writes)) return;
+        set(Field::ept_pointer, ept.pointer(true));
+        if (round == 0) flush_ept();
+        if (!l2.run_to_done({})) return;
+        l2.same("dirty flag", ept_dirty, ept.small_entry(physical(&page)) & ept_dirty);
+        ept.map_small(physical(&page), physical(&page), ept_all);
+    }
+    l2.conclude();
+}
+
 } // namespace
 
 void test_memory() {
@@ -139,6 +165,7 @@ void test_memory() {
     remapping();
     misconfiguration();
     accessed_and_dirty();
+    dirty_again();
     feature_ept().map_identity();
 }
 

@@ -245,6 +245,31 @@ TEST(RestoreChecks, TakeL2AsItIsNow) {
     EXPECT_EQ(sample.check().fault, RestoreFault::bad_l2_state);
 }
 
+// Unrestricted guest lets vmcs01 run without paging; L1 in VMX operation may not.
+TEST(RestoreChecks, HoldL1ToTheFixedBitsOfCr0) {
+    RestoreSample sample{};
+    EntrySample legacy{};
+    legacy.legacy_guest();
+    sample.fill(sample.saved.vmcs01, saved_vmcs01_fields, legacy.vmcs12);
+    sample.set(sample.saved.vmcs01, Field::guest_ia32_efer, 0);
+    sample.set(sample.saved.vmcs01, Field::guest_dr7, 0x400);
+    sample.set(sample.saved.vmcs01, Field::guest_cr4, 0x2000);
+    sample.set(sample.saved.vmcs01, Field::cr4_read_shadow, 0x2000);
+    constexpr std::uint32_t unrestricted{vmx::secondary::unrestricted_guest | vmx::secondary::enable_ept};
+    sample.vmcs01.set(Field::secondary_processor_based_controls,
+                      sample.vmcs01.get(Field::secondary_processor_based_controls) | unrestricted);
+    sample.saved.l1_runs();
+    EXPECT_EQ(sample.check().fault, RestoreFault::none);
+    sample.set(sample.saved.vmcs01, Field::guest_cr0, 0x21);
+    const RestoreRefusal refusal{sample.check()};
+    EXPECT_EQ(refusal.fault, RestoreFault::bad_l1_state);
+    EXPECT_EQ(refusal.about, 0x6800);
+    sample.saved.no_vmcs();
+    sample.saved.vmx.in_vmx_operation = 0;
+    sample.saved.vmx.vmxon_pointer = link::no_address;
+    EXPECT_EQ(sample.check().fault, RestoreFault::none);
+}
+
 TEST(RestoreChecks, KnowOneMapFromAnother) {
     memory::MemoryMap a{}, b{};
     EXPECT_TRUE(a.add({0, 0x100000}, memory::MemoryType::ram).ok());

@@ -1,7 +1,7 @@
 #pragma once
 
 // Paging once more, written from the SDM's tables mode by mode, slow and without a common loop: what
-// hypervisor/memory/page_walk.hpp is compared with. SDM Vol. 3A, 4.3 to 4.8 (edition 325462-087).
+// hypervisor/memory/page_walk.hpp is compared with. SDM Vol. 3A, 5.3 to 5.8 (edition 325462-087).
 
 #include "hypervisor/memory/page_walk.hpp"
 

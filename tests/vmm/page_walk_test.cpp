@@ -1,4 +1,4 @@
-// The page walk on hand-made tables, one rule each. SDM Vol. 3A, chapter 4 (edition 325462-087).
+// The page walk on hand-made tables, one rule each. SDM Vol. 3A, chapter 5 (edition 325462-087).
 
 #include "hypervisor/memory/page_walk.hpp"
 #include "tests/vmm/page_walk_model.hpp"
@@ -15,7 +15,7 @@ using testing::TableMemory;
 constexpr std::uint64_t present{1}, writable{2}, user{4}, accessed{0x20}, dirty{0x40}, large{0x80};
 constexpr std::uint64_t pg{0x8000'0000}, wp{1U << 16}, pse{1U << 4}, pae{1U << 5}, smap{1U << 21},
     la57{1U << 12};
-constexpr std::uint64_t lma{1U << 10}, ac{1U << 18};
+constexpr std::uint64_t lma{1U << 10}, nxe{1U << 11}, ac{1U << 18};
 
 void expect_page(const LinearTranslation& real, std::uint64_t physical) {
     EXPECT_TRUE(real.present);
@@ -45,7 +45,7 @@ protected:
 
     static constexpr std::uint64_t pml4e{0x1008}, pdpte{0x2008}, pde{0x3008}, pte{0x4008};
     TableMemory tables{0x10000};
-    PagingState state{pg | wp, 0x1000, pae, lma, 2, {}};
+    PagingState state{pg | wp, 0x1000, pae, lma | nxe, 2, {}};
 };
 
 TEST_F(FourLevel, FourKibPage) {
@@ -125,6 +125,70 @@ TEST_F(FourLevel, ADeniedAccessLeavesThePagesEntryAlone) {
     EXPECT_EQ(tables.read64(pte), before | user);
 }
 
+TEST_F(FourLevel, ReservedBitsFaultAtTheirLevelOnly) {
+    constexpr std::uint64_t xd{1ULL << 63};
+    state.physical_address_bits = 39;
+    struct Case {
+        std::uint64_t place, bits;
+        bool reserved;
+    };
+    const Case cases[]{
+        {pml4e, large, true},          {pdpte, 1ULL << 39, true},
+        {pde, 1ULL << 51, true},       {pte, 1ULL << 39, true},
+        {pte, 1ULL << 38, false},      {pte, xd, false},
+        {pte, 0x7FFULL << 52, false},  {pte, large, false}, // a 4-KiB page's PAT bit
+        {pde, large | 1U << 20, true}, {pdpte, large | 1U << 29, true},
+        {pde, large, false},
+    };
+    for (const Case& c : cases) {
+        const std::uint64_t saved{tables.read64(c.place)};
+        tables.write64(c.place, (c.bits & large) != 0 && c.place != pte ? c.bits | present | writable
+                                                                        : saved | c.bits);
+        EXPECT_EQ(read().error_code, c.reserved ? 9U : 0U) << std::hex << c.place << " " << c.bits;
+        EXPECT_EQ(write().error_code, c.reserved ? 11U : 0U) << std::hex << c.place << " " << c.bits;
+        tables.write64(c.place, saved);
+    }
+    state.has_1gib_pages = false;
+    tables.write64(pdpte, large | present | writable);
+    expect_fault(read(), 9);
+}
+
+TEST_F(FourLevel, AReservedBitComesBeforeWhatIsBehindIt) {
+    constexpr std::uint64_t xd{1ULL << 63};
+    state.efer = lma;
+    tables.write64(pde, tables.read64(pde) | xd);
+    tables.write64(pte, 0);
+    expect_fault(read(), 9);
+    tables.write64(pdpte, tables.read64(pdpte) & ~present);
+    expect_fault(read(), 0);
+}
+
+TEST_F(FourLevel, ProtectionKeysDenyUserPages) {
+    constexpr std::uint64_t pke{1U << 22}, key_5{5ULL << 59};
+    tables.write64(pte, tables.read64(pte) | user | key_5);
+    state.pkru = 2U << 2 * 5; // no writes
+    expect_page(write(), 0x7'5432'1123);
+    state.cr4 |= pke;
+    expect_page(read(), 0x7'5432'1123);
+    expect_fault(write(), 0x23);
+    state.cr0 &= ~wp;
+    expect_page(write(), 0x7'5432'1123);
+    state.pkru = 1U << 2 * 5;
+    expect_fault(read(), 0x21);
+    tables.write64(pte, tables.read64(pte) & ~user); // a supervisor page has no use for PKRU
+    expect_page(read(), 0x7'5432'1123);
+}
+
+TEST_F(FourLevel, ProtectionKeysOfSupervisorPagesHaveARegisterOfTheirOwn) {
+    constexpr std::uint64_t pks{1U << 24}, key_1{1ULL << 59};
+    tables.write64(pte, tables.read64(pte) | key_1);
+    state.cr4 |= pks;
+    state.pkru = ~0U;
+    expect_page(write(), 0x7'5432'1123);
+    state.pkrs = 1U << 2;
+    expect_fault(read(), 0x21);
+}
+
 TEST_F(FourLevel, FiveLevelsStartOneHigher) {
     state.cr4 |= la57;
     state.cr3 = 0x5000;
@@ -173,6 +237,29 @@ TEST(PageWalk, ThirtyTwoBitPagesAreFourKibOrWithPseFourMib) {
     tables.write32(0x1000 + 4 * 0x300, 0x8740'0000 | present | writable | large);
     expect_page(memory::translate(tables, state, linear, true), 0x8740'0000 | (linear & 0x3F'FFFF));
     EXPECT_EQ(tables.read32(0x1000 + 4 * 0x300) & (accessed | dirty), accessed | dirty);
+}
+
+TEST(PageWalk, PaeHasNoIgnoredUpperBits) {
+    TableMemory tables{0x10000};
+    PagingState state{pg | wp, 0, pae, nxe, 2, {0x2000 | present}};
+    tables.write64(0x2000, 0x3000 | present);
+    tables.write64(0x3000, 0x4000 | present | 1ULL << 52);
+    expect_fault(memory::translate(tables, state, 0x123, false), 9);
+    tables.write64(0x3000, 0x4000 | present | 1ULL << 63);
+    expect_page(memory::translate(tables, state, 0x123, false), 0x4123);
+    state.efer = 0;
+    expect_fault(memory::translate(tables, state, 0x123, false), 9);
+}
+
+TEST(PageWalk, FourMibPagesReserveWhatTheAddressDoesNotReach) {
+    TableMemory tables{0x10000};
+    PagingState state{pg, 0x1000, pse, 0, 2, {}};
+    tables.write32(0x1000, 1U << 21 | large | present);
+    expect_fault(memory::translate(tables, state, 0, false), 9);
+    tables.write32(0x1000, 1U << 20 | large | present); // bit 39 of the address
+    expect_page(memory::translate(tables, state, 0, false), 1ULL << 39);
+    state.physical_address_bits = 39;
+    expect_fault(memory::translate(tables, state, 0, false), 9);
 }
 
 TEST(PageWalk, Pse36PutsBits39To32IntoTheEntry) {
