@@ -36,6 +36,17 @@ std::uint32_t LocalApic::id() const {
     return m_mode == ApicMode::x2apic ? id : id >> xapic_shift;
 }
 
+bool LocalApic::has_deliverable_interrupt() const {
+    if (m_mode == ApicMode::disabled) return false;
+    constexpr unsigned vectors_in_a_class{16}, highest_class{15};
+    const std::uint32_t running{(read(apic_register::ppr) & 0xFF) / vectors_in_a_class};
+    for (unsigned waiting{highest_class}; waiting > running; --waiting) {
+        const std::uint32_t word{read(apic_register::irr + waiting / 2 * 16)};
+        if ((word >> waiting % 2 * vectors_in_a_class & 0xFFFF) != 0) return true;
+    }
+    return false;
+}
+
 void LocalApic::command(std::uint32_t destination, std::uint32_t low) const {
     constexpr unsigned xapic_shift{24};
     if (m_mode == ApicMode::x2apic) return cpu::wrmsr(x2apic_icr_msr, std::uint64_t{destination} << 32 | low);

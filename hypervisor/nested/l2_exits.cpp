@@ -1,5 +1,6 @@
 #include "hypervisor/cpu/descriptors.hpp"
 #include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/devices/local_apic.hpp"
 #include "hypervisor/nested/capabilities.hpp"
 #include "hypervisor/nested/exits.hpp"
 #include "hypervisor/nested/field_classes.hpp"
@@ -7,6 +8,7 @@
 #include "hypervisor/nested/l2_bitmaps.hpp"
 #include "hypervisor/nested/l2_ept.hpp"
 #include "hypervisor/nested/msr_lists.hpp"
+#include "hypervisor/nested/overdue_exit.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/vmx/controls.hpp"
 
@@ -132,6 +134,23 @@ void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
     return true;
 }
 
+// Behind L1's own timer, which comes before both (27.7.4).
+[[nodiscard]] bool deliver_overdue_exit(Vcpu& vcpu, std::uint32_t reason) {
+    auto& hw{vcpu.hardware};
+    if (static_cast<ExitReason>(reason) != ExitReason::preemption_timer_expired) return false;
+    if (vcpu.timer.expires()) return false;
+    if (hw.read(F::guest_activity_state) != static_cast<std::uint32_t>(vmx::ActivityState::hlt)) return false;
+    constexpr std::uint64_t rflags_if{1U << 9};
+    const HaltedL2 l2{(hw.read(F::guest_rflags) & rflags_if) != 0,
+                      devices::LocalApic{}.has_deliverable_interrupt()};
+    const OverdueExit overdue{overdue_exit(vcpu.vmcs12.values(), l2)};
+    if (overdue == OverdueExit::none) return false;
+    const ExitReason why{overdue == OverdueExit::interrupt_window ? ExitReason::interrupt_window
+                                                                  : ExitReason::external_interrupt};
+    deliver_exit_to_l1(vcpu, {true, static_cast<std::uint32_t>(why)});
+    return true;
+}
+
 } // namespace
 
 void handle_l2_exit(Vcpu& vcpu, std::uint32_t reason) {
@@ -142,7 +161,7 @@ void handle_l2_exit(Vcpu& vcpu, std::uint32_t reason) {
     if (static_cast<ExitReason>(reason) == ExitReason::ept_misconfiguration) {
         stop_l1(vcpu, "EPT misconfiguration in L0's own tables");
     }
-    if (deliver_pending_nmi(vcpu, reason)) return;
+    if (deliver_pending_nmi(vcpu, reason) || deliver_overdue_exit(vcpu, reason)) return;
     if (l1_wants_exit(facts_of(vcpu, reason), vcpu.vmcs12.values(), l1_bitmaps(vcpu)) ||
         !is_l0s_exit(vcpu, reason)) {
         deliver_exit_to_l1(vcpu, {});
