@@ -258,14 +258,6 @@ void find_fields(nested::Machine& machine) {
     nested::set_highest_index(machine.offered_msrs, machine.offered_fields);
 }
 
-void read_processor_facts(nested::Machine& machine) {
-    auto& facts{machine.processor};
-    const cpu::CpuidResult widths{cpu::cpuid(0x8000'0008)};
-    facts.physical_address_bits = widths.eax & 0xFF;
-    facts.linear_address_bits = widths.eax >> 8 & 0xFF;
-    facts.has_1gib_pages = (cpu::cpuid(0x8000'0001).edx >> 26 & 1) != 0;
-}
-
 [[nodiscard]] std::span<std::uint8_t> access_ram(void*, std::uint64_t address, std::uint64_t size) {
     if (!l1_map.is_ram(memory::range_of(address, size))) return {};
     return {memory::at_physical<std::uint8_t>(address), size};
@@ -372,7 +364,7 @@ extern "C" void boot_main(std::uint32_t magic, std::uint32_t information, boot::
     const std::uint64_t feature_control{boot::allow_vmx()};
     boot::enter_vmx_operation(machine);
     find_fields(machine);
-    read_processor_facts(machine);
+    machine.processor = boot::read_processor_facts();
     make_l1_machine(machine);
     start_bitmaps(machine);
     const l1::L1Entry entry{archive != nullptr ? l1::L1Entry{} : load_from_modules(machine)};

@@ -168,6 +168,18 @@ vmcs::CapabilityMsrs read_capabilities() {
     return msrs;
 }
 
+nested::ProcessorFacts read_processor_facts() {
+    nested::ProcessorFacts facts{};
+    const cpu::CpuidResult widths{cpu::cpuid(0x8000'0008)}, features{cpu::cpuid(7)};
+    facts.physical_address_bits = widths.eax & 0xFF;
+    facts.linear_address_bits = widths.eax >> 8 & 0xFF;
+    facts.has_1gib_pages = (cpu::cpuid(0x8000'0001).edx >> 26 & 1) != 0;
+    facts.has_sgx = (features.ebx >> 2 & 1) != 0;
+    facts.has_rtm = (features.ebx >> 11 & 1) != 0;
+    facts.has_bus_lock_debug = (features.ecx >> 24 & 1) != 0;
+    return facts;
+}
+
 void enter_vmx_operation(nested::Machine& machine) {
     constexpr std::uint32_t leaf1_ecx_xsave{1U << 26};
     const bool xsave{(cpu::cpuid(1).ecx & leaf1_ecx_xsave) != 0};

@@ -18,6 +18,9 @@ namespace shadowtune::boot {
 // The processor's IA32_VMX_* MSRs; those it does not have are 0.
 [[nodiscard]] vmcs::CapabilityMsrs read_capabilities();
 
+// What VM entry's checks must know of the processor.
+[[nodiscard]] nested::ProcessorFacts read_processor_facts();
+
 // On the processor that calls: VMXON with a region of its own.
 void enter_vmx_operation(nested::Machine& machine);
 
