@@ -77,10 +77,27 @@ void handle_io(Vcpu& vcpu) {
     pass_io(vcpu, io);
 }
 
-// L0 executes what is its own; what exits only for L1's bitmap to be looked at, the processor.
-void handle_msr(Vcpu& vcpu, ExitReason reason) {
-    if (!is_l0s_msr(static_cast<std::uint32_t>(vcpu.registers.rcx()))) return merge_bitmaps_until_exit(vcpu);
-    reason == ExitReason::rdmsr ? emulate_rdmsr(vcpu) : emulate_wrmsr(vcpu);
+// MSRs that mean something else while L2 runs: offset and scaled, virtualised, or switched with L2; and the
+// trigger of microcode updates, whose operand would be a linear address of L0's.
+[[nodiscard]] bool only_processor_knows(std::uint32_t number) {
+    return number == cpu::msr::tsc || number == cpu::msr::pat || number == cpu::msr::perf_global_ctrl ||
+           number == cpu::msr::microcode_update || number >> 8 == 8;
+}
+
+// An MSR that exits only because L0 has to look at L1's bitmap first.
+void pass_msr(Vcpu& vcpu, std::uint32_t number, bool is_read) {
+    if (only_processor_knows(number)) return merge_bitmaps_until_exit(vcpu);
+    std::uint64_t value{vcpu.registers.edx_eax()};
+    const bool done{is_read ? read_guest_msr(vcpu, number, value) : write_guest_msr(vcpu, number, value)};
+    if (!done) return inject_exception(vcpu, vmx::vector::general_protection, 0);
+    if (is_read) vcpu.registers.set_edx_eax(value);
+    skip_instruction(vcpu);
+}
+
+void handle_msr(Vcpu& vcpu, bool is_read) {
+    const auto number{static_cast<std::uint32_t>(vcpu.registers.rcx())};
+    if (!is_l0s_msr(number)) return pass_msr(vcpu, number, is_read);
+    is_read ? emulate_rdmsr(vcpu) : emulate_wrmsr(vcpu);
 }
 
 // Whether L0 had its own reason for an exit that L1's controls, as they are now, do not want. L1's bitmaps
@@ -107,7 +124,7 @@ void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
     ++vcpu.statistics.l2_exits_kept;
     switch (static_cast<ExitReason>(reason)) {
     case ExitReason::rdmsr:
-    case ExitReason::wrmsr: handle_msr(vcpu, static_cast<ExitReason>(reason)); break;
+    case ExitReason::wrmsr: handle_msr(vcpu, static_cast<ExitReason>(reason) == ExitReason::rdmsr); break;
     case ExitReason::io_instruction: handle_io(vcpu); break;
     case ExitReason::ept_violation: handle_ept_violation(vcpu); break;
     case ExitReason::vmread: emulate_l2_vmread(vcpu); break;

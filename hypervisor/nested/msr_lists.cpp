@@ -50,7 +50,8 @@ constexpr std::uint32_t last_vmx_msr{vmcs::first_capability_msr + vmcs::capabili
     auto& hw{vcpu.hardware};
     const auto& processor{vcpu.machine.processor};
     if (field == F::guest_ia32_debugctl && (value & ~processor.debugctl_bits) != 0) return false;
-    const bool is_address{field == F::guest_ia32_sysenter_esp || field == F::guest_ia32_sysenter_eip};
+    const bool is_address{field == F::guest_ia32_sysenter_esp || field == F::guest_ia32_sysenter_eip ||
+                          field == F::guest_fs_base || field == F::guest_gs_base};
     if (is_address && !memory::is_canonical(value, processor.linear_address_bits)) return false;
     if (field == F::guest_ia32_efer) {
         const std::uint64_t old{hw.read(field)};
@@ -131,14 +132,24 @@ bool write_l0s_msr(Vcpu& vcpu, std::uint32_t number, std::uint64_t value) {
     return false;
 }
 
+bool read_guest_msr(Vcpu& vcpu, std::uint32_t number, std::uint64_t& value) {
+    if (F field{}; vmcs_field_of(number, field)) {
+        value = vcpu.hardware.read(field);
+        return true;
+    }
+    return is_l0s_msr(number) ? read_l0s_msr(vcpu, number, value) : cpu::try_rdmsr(number, value);
+}
+
+bool write_guest_msr(Vcpu& vcpu, std::uint32_t number, std::uint64_t value) {
+    F field{};
+    return vmcs_field_of(number, field) ? load_field(vcpu, field, value) : load_msr(vcpu, number, value);
+}
+
 std::uint32_t load_msr_list(Vcpu& vcpu, std::uint64_t address, std::uint32_t count) {
     for (std::uint32_t i{0}; i < count; ++i) {
         const MsrEntry entry{read_entry(vcpu, address, i)};
         if (i == longest_list(vcpu) || !may_load(entry)) return i + 1;
-        F field{};
-        const bool loaded{vmcs_field_of(entry.number, field) ? load_field(vcpu, field, entry.value)
-                                                             : load_msr(vcpu, entry.number, entry.value)};
-        if (!loaded) return i + 1;
+        if (!write_guest_msr(vcpu, entry.number, entry.value)) return i + 1;
     }
     return 0;
 }
@@ -147,14 +158,8 @@ std::uint32_t store_msr_list(Vcpu& vcpu, std::uint64_t address, std::uint32_t co
     for (std::uint32_t i{0}; i < count; ++i) {
         const MsrEntry entry{read_entry(vcpu, address, i)};
         std::uint64_t value{};
-        F field{};
         if (i == longest_list(vcpu) || entry.reserved != 0 || entry.number >> 8 == 8) return i + 1;
-        if (vmcs_field_of(entry.number, field)) {
-            value = vcpu.hardware.read(field);
-        } else if (is_l0s_msr(entry.number) ? !read_l0s_msr(vcpu, entry.number, value)
-                                            : !cpu::try_rdmsr(entry.number, value)) {
-            return i + 1;
-        }
+        if (!read_guest_msr(vcpu, entry.number, value)) return i + 1;
         vcpu.machine.l1.write(address + std::uint64_t{i} * sizeof(MsrEntry) + 8, &value, sizeof(value));
     }
     return 0;

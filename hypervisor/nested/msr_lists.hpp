@@ -6,6 +6,11 @@
 
 namespace shadowtune::nested {
 
+// Any MSR of the guest of the current VMCS, as its RDMSR and WRMSR would; false for their #GP. Of L0's own
+// MSRs only the reading.
+[[nodiscard]] bool read_guest_msr(Vcpu& vcpu, std::uint32_t number, std::uint64_t& value);
+[[nodiscard]] bool write_guest_msr(Vcpu& vcpu, std::uint32_t number, std::uint64_t value);
+
 // Loads `count` MSRs from L1's memory for the guest of the current VMCS. 0, or the number (from 1) of the
 // entry that may not be loaded.
 [[nodiscard]] std::uint32_t load_msr_list(Vcpu& vcpu, std::uint64_t address, std::uint32_t count);
