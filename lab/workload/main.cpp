@@ -2,13 +2,19 @@
 #include "lab/workload/guest_vm.hpp"
 
 #include <charconv>
+#include <condition_variable>
 #include <cstdarg>
 #include <cstdio>
+#include <deque>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <sched.h>
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <unistd.h>
 
 extern "C" {
@@ -81,6 +87,11 @@ const Loop loops[] = {
 
 class Runner {
 public:
+    // `where` ends each line.
+    explicit Runner(std::string where = {}) : where_{std::move(where)} {}
+
+    [[nodiscard]] const char* where() const { return where_.c_str(); }
+
     // Prints the two lines of one loop. False, with a line that says why, where it cannot run.
     [[nodiscard]] bool run(const Loop& loop, std::uint32_t exits) {
         try {
@@ -88,12 +99,13 @@ public:
             const auto done = laps * loop.exits_per_lap;
             const auto result = vm(loop.irqchip).run(loop.entry, laps);
             const auto* name = loop.name.data();
-            print("%s exits=%u result=%08x%08x%08x\n", name, done, result.guest_checksum,
-                  result.user_checksum, result.interrupts);
-            print("%s ticks-per-exit=%llu\n", name, static_cast<unsigned long long>(result.ticks / done));
+            print("%s exits=%u result=%08x%08x%08x%s\n", name, done, result.guest_checksum,
+                  result.user_checksum, result.interrupts, where());
+            print("%s ticks-per-exit=%llu%s\n", name, static_cast<unsigned long long>(result.ticks / done),
+                  where());
             return true;
         } catch (const KvmError& error) {
-            print("l2-workload: %s: %s\n", loop.name.data(), error.what());
+            print("l2-workload: %s: %s%s\n", loop.name.data(), error.what(), where());
             return false;
         }
     }
@@ -105,16 +117,21 @@ private:
         return *slot;
     }
 
+    std::string where_;
     std::unique_ptr<GuestVm> plain_;
     std::unique_ptr<GuestVm> with_irqchip_;
 };
 
+[[nodiscard]] std::optional<std::uint32_t> parse_number(std::string_view text) {
+    std::uint32_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return number;
+}
+
 [[nodiscard]] std::optional<std::uint32_t> parse_exits(std::string_view text) {
-    std::uint32_t exits = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), exits);
-    if (error != std::errc{} || end != text.data() + text.size() || exits == 0 || exits > max_exits)
-        return std::nullopt;
-    return exits;
+    const auto exits = parse_number(text);
+    return exits && *exits != 0 && *exits <= max_exits ? exits : std::nullopt;
 }
 
 // NAME and COUNT as words; false where one of them is wrong.
@@ -142,25 +159,97 @@ private:
     return false;
 }
 
+// Always answers, so that a script never waits for ever.
+void run_and_answer(Runner& runner, const std::string& name, const std::string& count) {
+    bool usage_error = false;
+    const bool good = run_words(runner, name, count, usage_error);
+    print("%s %s%s\n", good ? "done" : "failed", name.c_str(), runner.where());
+}
+
+// The loops of one of L1's processors, one after the other, beside those of the others.
+class Worker {
+public:
+    explicit Worker(std::uint32_t processor) : processor_{processor}, thread_{[this] { work(); }} {}
+    ~Worker() {
+        give({});
+        thread_.join();
+    }
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    struct Order {
+        std::string name; // empty: there are no more
+        std::string count;
+    };
+    void give(Order order) {
+        {
+            const std::lock_guard lock{mutex_};
+            orders_.push_back(std::move(order));
+        }
+        changed_.notify_one();
+    }
+
+private:
+    [[nodiscard]] Order next() {
+        std::unique_lock lock{mutex_};
+        changed_.wait(lock, [this] { return !orders_.empty(); });
+        Order order = std::move(orders_.front());
+        orders_.pop_front();
+        return order;
+    }
+
+    void work() {
+        Runner runner{" processor=" + std::to_string(processor_)};
+        cpu_set_t only{};
+        CPU_SET(processor_, &only);
+        const bool pinned = ::sched_setaffinity(0, sizeof only, &only) == 0;
+        for (Order order = next(); !order.name.empty(); order = next()) {
+            if (pinned) {
+                run_and_answer(runner, order.name, order.count);
+            } else {
+                print("l2-workload: there is no such processor%s\n", runner.where());
+                print("failed %s%s\n", order.name.c_str(), runner.where());
+            }
+        }
+    }
+
+    std::uint32_t processor_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<Order> orders_;
+    std::thread thread_; // last: it uses the others
+};
+
+[[nodiscard]] std::string take_word(std::string& line) {
+    const auto space = line.find(' ');
+    std::string word = line.substr(0, space);
+    line.erase(0, space == std::string::npos ? space : space + 1);
+    return word;
+}
+
 [[nodiscard]] int serve() {
     Runner runner;
+    std::map<std::uint32_t, Worker> workers;
     for (std::string line; read_line(line);) {
         if (line.empty()) continue;
         if (line == "quit") break;
-        const auto space = line.find(' ');
-        const auto name = line.substr(0, space);
-        bool usage_error = false;
-        const bool good =
-            run_words(runner, name, space == std::string::npos ? "" : line.substr(space + 1), usage_error);
-        // Always answered, so that a script never waits for ever.
-        print("%s %s\n", good ? "done" : "failed", name.c_str());
+        const std::string name = take_word(line);
+        const std::string count = take_word(line);
+        const auto processor = parse_number(line);
+        if (processor && *processor < CPU_SETSIZE) {
+            workers.try_emplace(*processor, *processor).first->second.give({name, count});
+        } else {
+            run_and_answer(runner, name, count + line);
+        }
     }
     return status_ok;
 }
 
 void help() {
-    print("Usage: l2-workload NAME COUNT [NAME COUNT]...\n       l2-workload --serve   (reads 'NAME COUNT' "
-          "lines; 'quit' ends)\n");
+    print("Usage: l2-workload NAME COUNT [NAME COUNT]...\n       l2-workload --serve   (reads lines 'NAME "
+          "COUNT [PROCESSOR]', those of "
+          "several processors\n"
+          "       run side by side; 'quit' ends)\n");
     for (const auto& loop : loops)
         print("  %-10s %s\n", loop.name.data(), loop.meaning.data());
 }

@@ -1,6 +1,7 @@
 #include "tests/micro_l1/console.hpp"
 
 #include "tests/micro_l1/cpu.hpp"
+#include "tests/micro_l1/second_processor.hpp"
 
 namespace shadowtune::micro_l1 {
 
@@ -66,11 +67,23 @@ void print(Hex number) {
         put("0123456789abcdef"[(number.value >> shift) & 0xFU]);
 }
 
+void open_line() {
+    begin_line();
+    if (is_second_processor()) print("P1 ");
+}
+
+void close_line() {
+    print("\n");
+    end_line();
+}
+
 bool input_waiting() {
+    if (is_second_processor()) return is_handed_on();
     return (in8(line_status) & data_ready) != 0;
 }
 
 std::string_view read_line() {
+    if (is_second_processor()) return {g_line, take_handed_on(g_line, sizeof(g_line))};
     std::size_t used{0};
     for (;;) {
         while (!input_waiting())
@@ -78,8 +91,9 @@ std::string_view read_line() {
         const char c{static_cast<char>(in8(com1))};
         if (c == '\r' || c == '\n') {
             // CR LF is one line end, and empty lines say nothing.
-            if (used != 0) return {g_line, used};
-            continue;
+            if (used == 0) continue;
+            hand_on({g_line, used});
+            return {g_line, used};
         }
         if (used < sizeof(g_line)) g_line[used++] = c;
     }

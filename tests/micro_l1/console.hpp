@@ -41,15 +41,21 @@ inline void print(std::uint8_t value) {
     print(std::uint64_t{value});
 }
 
+// A line is whole whatever the other processor prints; the second processor's begin with "P1 ".
+void open_line();
+void close_line();
+
 template <typename... Parts>
 void print_line(Parts... parts) {
+    open_line();
     (print(parts), ...);
-    print("\n");
+    close_line();
 }
 
-// Waits for a whole line on COM1; the line end is cut off, overlong lines are cut to what fits.
+// Waits for a whole line on COM1; the line end is cut off, overlong lines are cut to what fits. The second
+// processor gets the lines that the first has read.
 [[nodiscard]] std::string_view read_line();
-// Whether a byte waits on COM1: one port read, for loops that must not slow down.
+// Whether a byte waits: one port read, for loops that must not slow down.
 [[nodiscard]] bool input_waiting();
 
 // Waits until COM1 has sent its last bit: an emulator that stops drops what its UART still holds.

@@ -7,6 +7,7 @@
 #include "tests/micro_l1/parameters.hpp"
 #include "tests/micro_l1/report.hpp"
 #include "tests/micro_l1/scripts.hpp"
+#include "tests/micro_l1/second_processor.hpp"
 #include "tests/micro_l1/vmcs_access.hpp"
 #include "tests/micro_l1/vmx_root.hpp"
 
@@ -53,7 +54,7 @@ void run(const Parameters& parameters) {
 void serve(std::string_view boot_line) {
     // On COM1 whatever `out` says: who types there waits for it there.
     console_output(Output::com1);
-    print_line("READY");
+    if (!is_second_processor()) print_line("READY");
     for (;;) {
         const std::string_view line{read_line()};
         if (line == "quit") return;
@@ -85,19 +86,22 @@ extern "C" void micro_l1_main(std::uint32_t magic, std::uint32_t information) {
     const BootInfo info{read_boot_info(magic, information)};
     Parameters parameters;
     parameters.add(info.command_line);
-    console_init();
+    note_processor(parameters);
+    if (!is_second_processor()) console_init();
     choose_output(parameters);
     exceptions_init();
     print_line("RESULT name=boot magic=", hex(magic));
     print_memory_map(info);
-    if (prepare_vmx()) {
+    if (prepare_vmx() && start_second_processor(parameters, info.command_line)) {
         if (parameters.number("wait", 0) != 0) {
             serve(info.command_line);
         } else {
             run(parameters);
         }
     }
+    await_second_processor();
     print_line("SUMMARY passes=", tally().passes, " failures=", tally().failures, " skips=", tally().skips);
+    if (is_second_processor()) stop_second_processor();
     power_off();
 }
 

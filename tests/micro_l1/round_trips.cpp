@@ -5,6 +5,7 @@
 #include "tests/micro_l1/ept.hpp"
 #include "tests/micro_l1/field_model.hpp"
 #include "tests/micro_l1/l2_steps.hpp"
+#include "tests/micro_l1/second_processor.hpp"
 #include "tests/micro_l1/unswitched.hpp"
 
 namespace shadowtune::micro_l1 {
@@ -235,7 +236,7 @@ void spoil_a_field(Prng& random) {
 } // namespace
 
 RoundTripResult run_round_trips(const RoundTripPlan& plan) {
-    Prng random{plan.seed};
+    Prng random{plan.seed + (is_second_processor() ? 1 : 0)};
     RoundTripResult result{};
     // Another script may have used another VMCS meanwhile, or left VMX operation: then all begins anew.
     const bool current{g_ready && enter_vmx_operation() && vmptrst() == physical(&g_vmcs)};

@@ -128,11 +128,11 @@ int main(int argc, char** argv) {
         }
         if (const auto error{wait_in_force(session, last_generation, figures)}) return fail(*error);
     }
-    std::printf(
-        "RESULT name=reload-storm reloads=%llu generation=%u ticks_min=%llu ticks_mean=%llu ticks_max=%llu\n",
-        static_cast<unsigned long long>(*reloads), last_generation,
-        static_cast<unsigned long long>(figures.smallest),
-        static_cast<unsigned long long>(figures.sum / figures.count),
-        static_cast<unsigned long long>(figures.largest));
+    std::printf("RESULT name=reload-storm reloads=%llu vcpus=%u generation=%u ticks_min=%llu ticks_mean=%llu "
+                "ticks_max=%llu\n",
+                static_cast<unsigned long long>(*reloads), hello.value().vcpus, last_generation,
+                static_cast<unsigned long long>(figures.smallest),
+                static_cast<unsigned long long>(figures.sum / figures.count),
+                static_cast<unsigned long long>(figures.largest));
     return 0;
 }
