@@ -34,6 +34,9 @@ enum class ProfileRule : std::uint8_t {
     write_not_allowed,      // the catalogue allows reads only
     write_without_read,     // W must be a subset of R
     read_only_data_written, // read-only data may be write-shadowed only with IA32_VMX_MISC[29]
+    // Of bitmap pages, which can say more than sets can (vmcs/bitmap_check.hpp):
+    high_half_differs,      // a 64-bit field's high half must be as the full field
+    unknown_encoding_passed // an encoding that no field has must trap
 };
 
 [[nodiscard]] constexpr std::string_view describe(ProfileRule rule) {
@@ -44,6 +47,9 @@ enum class ProfileRule : std::uint8_t {
     case ProfileRule::write_without_read: return "a write-shadowed field must be read-shadowed too";
     case ProfileRule::read_only_data_written:
         return "read-only data may be write-shadowed only where L1 sees IA32_VMX_MISC[29]";
+    case ProfileRule::high_half_differs:
+        return "a high half must be shadowed where its full field is, and only there";
+    case ProfileRule::unknown_encoding_passed: return "an encoding that no field has must trap";
     }
     return {};
 }
@@ -51,6 +57,7 @@ enum class ProfileRule : std::uint8_t {
 struct ProfileError {
     ProfileRule rule{};
     FieldIndex field{no_field}; // the first field, in catalogue order, that breaks a rule
+    Encoding encoding{0};       // of that field, or the one that no field has
 };
 
 [[nodiscard]] constexpr Result<void, ProfileError> validate(const ShadowSets& sets,
@@ -64,7 +71,7 @@ struct ProfileError {
         const bool written{sets.write.test(index)};
         const auto fail{[&](ProfileRule rule) {
             broken = true;
-            error = {rule, index};
+            error = {rule, index, field.encoding};
         }};
         if (!may_shadow_read(field.shadowing)) return fail(ProfileRule::never_shadowed);
         if (written && !may_shadow_write(field.shadowing)) return fail(ProfileRule::write_not_allowed);

@@ -46,15 +46,25 @@ TEST(ProfileRules, AFieldThatL0ChangesIsNeverShadowed) {
                   Field::vm_instruction_error);
 }
 
-TEST(ProfileRules, AFieldWithStateBehindItIsReadOnly) {
-    const FieldSet pointer{only(Field::ept_pointer)};
-    EXPECT_TRUE(validate({pointer, {}}, everything_offered(true)).ok());
-    expect_broken({pointer, pointer}, everything_offered(true), ProfileRule::write_not_allowed,
-                  Field::ept_pointer);
-    const FieldSet rights{only(Field::guest_cs_access_rights)};
-    EXPECT_TRUE(validate({rights, {}}, everything_offered(true)).ok());
-    expect_broken({rights, rights}, everything_offered(true), ProfileRule::write_not_allowed,
-                  Field::guest_cs_access_rights);
+// Access rights, whose reserved bits L0 masks at each write, and the fields that L0 keeps state behind.
+TEST(ProfileRules, AFieldWhoseWritesL0MustSeeIsReadOnly) {
+    unsigned access_rights{0};
+    unsigned l0_state{0};
+    for (FieldIndex i{0}; i < field_count; ++i) {
+        const Shadowing rule{catalogue[i].shadowing};
+        if (rule != Shadowing::read_only_reserved_bits && rule != Shadowing::read_only_l0_state) continue;
+        ++(rule == Shadowing::read_only_reserved_bits ? access_rights : l0_state);
+        FieldSet field{};
+        field.set(i);
+        EXPECT_TRUE(validate({field, {}}, everything_offered(true)).ok()) << catalogue[i].symbol;
+        const auto checked{validate({field, field}, everything_offered(true))};
+        ASSERT_FALSE(checked.ok()) << catalogue[i].symbol;
+        EXPECT_EQ(checked.error().rule, ProfileRule::write_not_allowed);
+        EXPECT_EQ(checked.error().field, i);
+        EXPECT_EQ(checked.error().encoding, catalogue[i].encoding);
+    }
+    EXPECT_EQ(access_rights, 8U);
+    EXPECT_EQ(l0_state, 46U);
 }
 
 TEST(ProfileRules, AWriteNeedsItsRead) {
@@ -83,7 +93,8 @@ TEST(ProfileRules, EachRuleHasItsOwnWords) {
     std::set<std::string_view> texts;
     for (const auto rule :
          {ProfileRule::field_not_offered, ProfileRule::never_shadowed, ProfileRule::write_not_allowed,
-          ProfileRule::write_without_read, ProfileRule::read_only_data_written}) {
+          ProfileRule::write_without_read, ProfileRule::read_only_data_written,
+          ProfileRule::high_half_differs, ProfileRule::unknown_encoding_passed}) {
         EXPECT_FALSE(describe(rule).empty());
         EXPECT_TRUE(texts.insert(describe(rule)).second) << describe(rule);
     }
