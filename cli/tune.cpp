@@ -1,12 +1,13 @@
-// `shadowtune tune`: from a recording to the cheapest profile.
+// `shadowtune tune`: from recordings to the cheapest profile.
 
 #include "cli/budget.hpp"
-#include "cli/selection.hpp"
 #include "cli/table.hpp"
+#include "cli/tune_input.hpp"
 #include "cli/verbs.hpp"
-#include "tuner/optimizer.hpp"
+#include "tuner/minimax.hpp"
 #include "tuner/profile_file.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fmt/chrono.h>
@@ -18,10 +19,12 @@ namespace shadowtune::cli {
 namespace {
 
 struct Options {
-    RecordingChoice choice;
+    TuneChoice choice;
     std::string output;
-    std::string budget;
+    std::vector<std::string> budgets;
     std::string costs{"published"};
+    std::string objective{"mean"};
+    bool curve{false};
     std::string name;
     std::string l1_mode;
 };
@@ -49,39 +52,112 @@ struct Options {
     return table.text();
 }
 
-[[nodiscard]] tuner::Profile make_profile(const Options& options, const Selection& selection,
-                                          const tuner::Workload& workload, const tuner::CostTable& costs,
-                                          std::size_t budget) {
-    const db::Machine& machine{selection.reader.machine()};
-    const db::RecordingInfo& info{selection.reader.info()};
-    const vmcs::ProfileTarget target{machine.profile_target()};
+[[nodiscard]] std::string curve_as_table(const tuner::Profile& profile) {
+    Table table{{{"fields"},
+                 {"trapped reads"},
+                 {"trapped writes"},
+                 {"fields synced"},
+                 {profile.cost_unit},
+                 {"added", Table::Align::left}}};
+    vmcs::FieldSet before{};
+    for (const auto& [sets, effect] : profile.curve) {
+        std::string added{};
+        (sets.read - before).for_each([&](vmcs::FieldIndex index) {
+            added += (added.empty() ? "" : ", ") + std::string{vmcs::catalogue[index].symbol} +
+                     (sets.write.test(index) ? " RW" : " R");
+        });
+        before = sets.read;
+        table.add({std::to_string(sets.hot_set().count()), fmt::format("{:.4f}", effect.trapped_reads),
+                   fmt::format("{:.4f}", effect.trapped_writes), fmt::format("{:.0f}", effect.synced),
+                   fmt::format("{:.0f}", effect.cost), added});
+    }
+    return table.text();
+}
+
+[[nodiscard]] std::string recordings_as_table(const tuner::Profile& profile) {
+    Table table{{{"recording", Table::Align::left},
+                 {"workload", Table::Align::left},
+                 {"weight"},
+                 {"round trips"},
+                 {"regret"}}};
+    for (const tuner::RecordingUsed& used : profile.origin.recordings) {
+        table.add({fmt::format("{}:{}", used.file, used.recording), used.workload,
+                   fmt::format("{:g}", used.weight), grouped(used.round_trips),
+                   fmt::format("{:.0f}", used.regret)});
+    }
+    return table.text();
+}
+
+void choose_sets(tuner::Profile& profile, const Options& options, const TuneInput& input,
+                 const tuner::CostTable& costs, const tuner::Budget& budget) {
+    profile.origin.objective = options.objective;
+    if (options.objective == "minimax") {
+        const auto found{tuner::least_regret(input.mix, costs, input.target, budget)};
+        profile.sets = found.sets;
+        profile.origin.regret_lower_bound = found.lower_bound;
+    } else {
+        // Whole counts of a single recording give whole sums; means do not.
+        profile.sets =
+            input.mix.size() == 1
+                ? tuner::optimize(input.mix[0].workload, costs, input.target, budget)
+                : tuner::best_sets(tuner::mean_gains(input.mix, costs), costs, input.target, budget);
+    }
+    profile.origin.recordings = input.used;
+    const auto regrets{tuner::regrets(profile.sets, input.mix, costs, input.target, budget)};
+    for (std::size_t i{0}; i < regrets.size(); ++i)
+        profile.origin.recordings[i].regret = std::max(regrets[i], 0.0); // less is rounding
+}
+
+[[nodiscard]] tuner::Profile make_profile(const Options& options, const TuneInput& input,
+                                          const tuner::CostTable& costs, const tuner::Budget& budget) {
     tuner::Profile profile{};
     profile.name = options.name;
-    profile.l1_kind = info.labels.l1_kind;
-    profile.l1_name = info.labels.l1_name;
+    profile.l1_kind = input.labels.l1_kind;
+    profile.l1_name = input.labels.l1_name;
     profile.l1_mode = options.l1_mode;
-    profile.workload = info.labels.workload;
-    profile.cpu_brand = machine.cpu_brand;
-    profile.cpu_model = info.labels.cpu_model;
+    profile.workload = input.labels.workload;
+    profile.cpu_brand = input.cpu_brand;
+    profile.cpu_model = input.labels.cpu_model;
     profile.origin.tool_version = SHADOWTUNE_VERSION;
     profile.origin.made_at = now_iso();
     profile.origin.costs = costs.name;
-    if (budget != tuner::no_budget) profile.origin.budget_fields = budget;
-    profile.origin.recording_file = std::filesystem::path{options.choice.file}.filename().string();
-    profile.origin.recording = info.id;
-    profile.origin.from_snapshot = selection.totals.range.from;
-    profile.origin.to_snapshot = selection.totals.range.to;
-    profile.origin.round_trips = workload.round_trips;
-    profile.sets = tuner::optimize(workload, costs, target, budget);
-    const auto trips{static_cast<double>(workload.round_trips)};
-    profile.sets.hot_set().for_each([&](vmcs::FieldIndex index) {
-        const auto& field{workload.fields[index]};
-        profile.rates[index] = {static_cast<double>(field.reads_in_round_trips) / trips,
-                                static_cast<double>(field.writes_in_round_trips) / trips};
-    });
+    profile.origin.budget_fields = budget.fields;
+    profile.origin.budget_sync = budget.sync;
+    choose_sets(profile, options, input, costs, budget);
+    profile.rates = tuner::mean_rates(profile.sets.hot_set(), input.mix);
     profile.cost_unit = costs.unit;
-    profile.predicted = tuner::compare(profile.sets, workload, costs, target.offered);
+    profile.predicted = tuner::compare(profile.sets, input.mix, costs, input.target.offered);
+    if (options.curve) {
+        for (const auto& sets : tuner::pareto_front(tuner::mean_gains(input.mix, costs), input.target))
+            profile.curve.push_back({sets, tuner::mean_effect(sets, input.mix, costs)});
+    }
     return profile;
+}
+
+void print(const tuner::Profile& profile, const TuneInput& input, const std::string& output) {
+    const std::size_t offered{input.target.offered.count()};
+    const std::size_t hot{profile.sets.hot_set().count()};
+    fmt::print("Hot set: {} of the {} fields offered ({:.1f} %): {} read-shadowed, {} write-shadowed\n\n",
+               hot, offered,
+               offered == 0 ? 0.0 : 100.0 * static_cast<double>(hot) / static_cast<double>(offered),
+               profile.sets.read.count(), profile.sets.write.count());
+    std::uint64_t round_trips{0};
+    for (const tuner::RecordingUsed& used : profile.origin.recordings)
+        round_trips += used.round_trips;
+    fmt::print("Predicted ({} costs), from {} round trips:\n{}", profile.origin.costs, grouped(round_trips),
+               effects_as_table(profile));
+    if (input.mix.size() > 1) {
+        fmt::print("\nRegret, in {} per round trip over each recording's own optimum:\n{}", profile.cost_unit,
+                   recordings_as_table(profile));
+        if (profile.origin.regret_lower_bound) {
+            fmt::print("No profile within the budget has a worst regret below {:.0f}.\n",
+                       *profile.origin.regret_lower_bound);
+        }
+    }
+    if (!profile.curve.empty()) {
+        fmt::print("\nCheapest sets by size, without a budget:\n{}", curve_as_table(profile));
+    }
+    fmt::print("\nWritten: {}\nNext:    shadowtune apply {} --link LINK\n", output, output);
 }
 
 [[nodiscard]] int run(Options options) {
@@ -94,49 +170,55 @@ struct Options {
                     fmt::format("--name: give 1 to {} bytes of text without control characters",
                                 tuner::max_profile_name));
     }
-    const auto selected{select(options.choice)};
-    if (!selected) return fail(selected.error());
-    const Selection& selection{selected.value()};
-    if (const auto good{check_complete(selection, options.choice.file)}; !good) return fail(good.error());
-
-    const vmcs::FieldSet offered{selection.reader.machine().profile_target().offered};
-    std::size_t budget{tuner::no_budget};
-    if (!options.budget.empty()) {
-        const auto parsed{parse_budget(options.budget, offered.count())};
-        if (!parsed) return fail(parsed.error());
-        budget = parsed.value();
+    if (options.objective == "minimax" && !options.choice.weights.empty()) {
+        return fail(ExitCode::usage, "--weight: minimax has no weights; leave one of the two out");
     }
-    const auto workload{tuner::workload_of(selection.totals)};
-    const auto profile{make_profile(options, selection, workload, *tuner::find_costs(options.costs), budget)};
+    const auto input{read_tune_input(options.choice)};
+    if (!input) return fail(input.error());
+    const tuner::CostTable& costs{*tuner::find_costs(options.costs)};
+    const auto budget{parse_budgets(options.budgets, input.value().target.offered.count(), costs)};
+    if (!budget) return fail(budget.error());
+    const auto profile{make_profile(options, input.value(), costs, budget.value())};
     if (const auto saved{tuner::save_profile(profile, options.output)}; !saved) {
         return fail(ExitCode::output_failed, saved.error());
     }
-    const std::size_t hot{profile.sets.hot_set().count()};
-    fmt::print("Hot set: {} of the {} fields offered ({:.1f} %): {} read-shadowed, {} write-shadowed\n\n",
-               hot, offered.count(),
-               offered.empty() ? 0.0
-                               : 100.0 * static_cast<double>(hot) / static_cast<double>(offered.count()),
-               profile.sets.read.count(), profile.sets.write.count());
-    fmt::print("Predicted ({} costs), from {} round trips:\n{}", profile.origin.costs,
-               grouped(workload.round_trips), effects_as_table(profile));
-    fmt::print("\nWritten: {}\nNext:    shadowtune apply {} --link LINK\n", options.output, options.output);
+    print(profile, input.value(), options.output);
     return finish_output();
 }
 
 } // namespace
 
 void add_tune_verb(CLI::App& app, int& exit_code) {
-    auto* verb{app.add_subcommand("tune", "Compute the cheapest profile for a recorded workload")};
+    auto* verb{app.add_subcommand("tune", "Compute the cheapest profile for recorded workloads")};
     const auto options{std::make_shared<Options>()};
-    verb->add_option("database", options->choice.file, "File made by 'shadowtune record' in mode trap")
+    verb->add_option("database", options->choice.databases,
+                     "Files made by 'shadowtune record' in mode trap; FILE:RECORDING picks one of\n"
+                     "a file's recordings. One profile is made for all")
         ->required();
     verb->add_option("-o,--output", options->output, "The profile to write (JSON)")->required();
     verb->add_option("--recording", options->choice.recording, "Its number in the file (default: the newest)")
         ->check(CLI::PositiveNumber);
     verb->add_option("--snapshots", options->choice.snapshots,
                      "FROM:TO, the difference of two snapshots (default: first to last; FROM 0: power-on)");
-    verb->add_option("--budget", options->budget,
-                     "At most this share of the fields offered, or this number (default: no limit)");
+    verb->add_option("--weight", options->choice.weights,
+                     "What a recording's round trips count in the mean; one for each, in order\n"
+                     "(default: all the same, however long the recordings are)")
+        ->check(CLI::PositiveNumber)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    verb->add_option("--objective", options->objective,
+                     "mean: the least mean cost. minimax: the least worst regret, which is what a\n"
+                     "recording pays for not having its own optimum")
+        ->check(CLI::IsMember({"mean", "minimax"}))
+        ->capture_default_str();
+    verb->add_option("--budget", options->budgets,
+                     "At most this share of the fields offered (10%), this number of them (14), or\n"
+                     "this work of syncing per round trip (400cycles); may be repeated, and all\n"
+                     "hold (default: no limit)")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    verb->add_flag("--curve", options->curve,
+                   "The cheapest sets of every size too: cost against size of the hot set");
     std::vector<std::string> names{};
     for (const auto& table : tuner::cost_tables())
         names.emplace_back(table.name);
@@ -149,7 +231,8 @@ void add_tune_verb(CLI::App& app, int& exit_code) {
     verb->add_option("--l1-mode", options->l1_mode, "L1's mode, for people: EPT, shadow paging, ...");
     verb->footer("Examples:\n"
                  "  shadowtune tune demo.db -o kvm.json\n"
-                 "  shadowtune tune demo.db --recording 2 --budget 10% --costs instructions -o kvm-10.json");
+                 "  shadowtune tune demo.db --recording 2 --budget 10% --costs instructions -o kvm-10.json\n"
+                 "  shadowtune tune steady.db io.db:2 --objective minimax --budget 400cycles -o kvm.json");
     verb->callback([options, &exit_code] { exit_code = run(*options); });
 }
 

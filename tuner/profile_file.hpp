@@ -10,10 +10,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace shadowtune::tuner {
 
-inline constexpr int profile_schema_version{1};
+inline constexpr int profile_schema_version{2};
 
 // One byte less than link::ProfileImage has, so that the name ends with a zero there.
 inline constexpr std::size_t max_profile_name{sizeof(link::ProfileImage::name) - 1};
@@ -23,17 +24,35 @@ struct MeasuredRate {
     double writes{0};
 };
 
+// One of the recordings that a profile was made from.
+struct RecordingUsed {
+    std::string file;
+    std::int64_t recording{0}; // its number in the file
+    std::string workload;      // its label
+    std::string phase;         // boot, steady or all
+    double weight{1};
+    std::uint32_t from_snapshot{0};
+    std::uint32_t to_snapshot{0};
+    std::uint64_t round_trips{0};
+    double regret{0}; // per round trip, over this recording's own optimum
+};
+
 // How the profile was made; empty strings where a person wrote it by hand.
 struct Origin {
     std::string tool_version;
     std::string made_at;                        // ISO 8601, UTC
     std::string costs;                          // name of the cost table
     std::optional<std::uint64_t> budget_fields; // none: no limit
-    std::string recording_file;
-    std::int64_t recording{0}; // its number in the file
-    std::uint32_t from_snapshot{0};
-    std::uint32_t to_snapshot{0};
-    std::uint64_t round_trips{0};
+    std::optional<double> budget_sync;          // per round trip, in the cost table's unit
+    std::string objective;                      // mean or minimax
+    std::optional<double> regret_lower_bound;   // minimax: no profile has a smaller worst regret
+    std::vector<RecordingUsed> recordings;
+};
+
+// The cheapest sets of their size or smaller.
+struct CurvePoint {
+    vmcs::ShadowSets sets;
+    Effect effect;
 };
 
 struct Profile {
@@ -49,6 +68,7 @@ struct Profile {
     std::map<vmcs::FieldIndex, MeasuredRate> rates; // of the hot set, where measured
     std::string cost_unit;
     std::optional<Comparison> predicted;
+    std::vector<CurvePoint> curve; // from no shadow to the optimum without a budget; empty: not asked for
 };
 
 enum class ProfileErrorKind : std::uint8_t {

@@ -1,124 +1,129 @@
-#include "tuner/profile_file.hpp"
-
-#include <algorithm>
-#include <array>
-#include <cmath>
-#include <cstdio>
-#include <initializer_list>
-#include <nlohmann/json.hpp>
+#include "tuner/json_object.hpp"
 
 namespace shadowtune::tuner {
 
 namespace {
 
-// Keys keep the order in which a person reads them.
-using Json = nlohmann::ordered_json;
-
-constexpr std::string_view schema_name{"shadowtune-profile"};
-
-[[nodiscard]] std::string hex(std::uint32_t value) {
-    std::array<char, 11> text{};
-    std::snprintf(text.data(), text.size(), "0x%08X", value);
-    return text.data();
-}
-
-// Figures for people: five decimals are finer than any recording is long.
-[[nodiscard]] double rounded(double value) {
-    return std::round(value * 1e5) / 1e5;
-}
-
-[[nodiscard]] Json effect_to_json(const Effect& effect) {
-    return {{"trapped_reads", rounded(effect.trapped_reads)},
-            {"trapped_writes", rounded(effect.trapped_writes)},
-            {"trapped_outside_round_trips", rounded(effect.trapped_outside)},
-            {"synced", rounded(effect.synced)},
-            {"cost", rounded(effect.cost)}};
-}
-
-// Thrown and caught in this file alone: reading stops at the first thing that is wrong.
-struct Stop {
-    ProfileErrorKind kind;
-    std::string message;
-};
-
-[[noreturn]] void stop(ProfileErrorKind kind, const std::string& message) {
-    throw Stop{kind, message};
-}
-[[noreturn]] void malformed(const std::string& message) {
-    stop(ProfileErrorKind::malformed, message);
-}
-
-// A JSON object that knows its path, so that each complaint names the place. Keys nobody knows are refused:
-// in a file that people edit, "wirte" must not be a silent no.
-class Object {
-public:
-    Object(const Json& json, std::string path, std::initializer_list<std::string_view> known)
-        : m_json{json}, m_path{std::move(path)} {
-        if (!json.is_object()) malformed(place() + " must be an object");
-        for (const auto& item : json.items()) {
-            if (std::ranges::find(known, item.key()) == known.end()) {
-                malformed("unknown key '" + item.key() + "' in " + place() + "; correct or remove it");
-            }
-        }
-    }
-
-    [[nodiscard]] const Json* find(const char* key) const {
-        const auto found{m_json.find(key)};
-        return found == m_json.end() ? nullptr : &*found;
-    }
-
-    [[nodiscard]] const Json& need(const char* key) const {
-        const Json* value{find(key)};
-        if (value == nullptr) malformed("key '" + in(key) + "' is missing; add it");
-        return *value;
-    }
-
-    [[nodiscard]] std::string text(const char* key) const {
-        const Json* value{find(key)};
-        if (value == nullptr) return {};
-        if (!value->is_string()) malformed("'" + in(key) + "' must be a string");
-        return value->get<std::string>();
-    }
-
-    [[nodiscard]] bool truth(const char* key) const {
-        const Json& value{need(key)};
-        if (!value.is_boolean()) malformed("'" + in(key) + "' must be true or false");
-        return value.get<bool>();
-    }
-
-    [[nodiscard]] std::uint64_t whole(const char* key, std::uint64_t largest) const {
-        const Json* value{find(key)};
-        if (value == nullptr) return 0;
-        if (!value->is_number_unsigned() || value->get<std::uint64_t>() > largest) {
-            malformed("'" + in(key) + "' must be a whole number from 0 to " + std::to_string(largest));
-        }
-        return value->get<std::uint64_t>();
-    }
-
-    [[nodiscard]] double number(const char* key) const {
-        const Json& value{need(key)};
-        if (!value.is_number() || value.get<double>() < 0)
-            malformed("'" + in(key) + "' must be a number, 0 or more");
-        return value.get<double>();
-    }
-
-    [[nodiscard]] std::string in(const std::string& key) const {
-        return m_path.empty() ? key : m_path + "." + key;
-    }
-
-private:
-    [[nodiscard]] std::string place() const { return m_path.empty() ? "the profile" : "'" + m_path + "'"; }
-
-    const Json& m_json;
-    std::string m_path;
-};
-
-[[nodiscard]] Effect effect_from_json(const Object& parent, const char* key) {
-    const Object object{parent.need(key),
-                        parent.in(key),
-                        {"trapped_reads", "trapped_writes", "trapped_outside_round_trips", "synced", "cost"}};
+[[nodiscard]] Effect effect_of(const Object& object) {
     return {object.number("trapped_reads"), object.number("trapped_writes"),
             object.number("trapped_outside_round_trips"), object.number("synced"), object.number("cost")};
+}
+
+[[nodiscard]] Effect effect_from_json(const Object& parent, const char* key) {
+    return effect_of({parent.need(key),
+                      parent.in(key),
+                      {"trapped_reads", "trapped_writes", "trapped_outside_round_trips", "synced", "cost"}});
+}
+
+[[nodiscard]] std::int64_t recording_number(const Object& object) {
+    return static_cast<std::int64_t>(object.whole("recording", 0x7FFF'FFFF));
+}
+[[nodiscard]] std::uint32_t snapshot_number(const Object& object, const char* key) {
+    return static_cast<std::uint32_t>(object.whole(key, 0xFFFF'FFFF));
+}
+[[nodiscard]] std::optional<std::uint64_t> budget_of_fields(const Object& object) {
+    const Json* budget{object.find("budget_fields")};
+    if (budget == nullptr || budget->is_null()) return {};
+    return object.whole("budget_fields", 0xFFFF);
+}
+[[nodiscard]] std::optional<double> number_or_none(const Object& object, const char* key) {
+    const Json* value{object.find(key)};
+    if (value == nullptr || value->is_null()) return {};
+    return object.number(key);
+}
+
+// Schema 1 knew one recording.
+[[nodiscard]] Origin made_from_json_v1(const Json& made) {
+    const Object object{made,
+                        "made",
+                        {"tool_version", "at", "costs", "budget_fields", "recording_file", "recording",
+                         "from_snapshot", "to_snapshot", "round_trips"}};
+    Origin origin{};
+    origin.tool_version = object.text("tool_version");
+    origin.made_at = object.text("at");
+    origin.costs = object.text("costs");
+    origin.budget_fields = budget_of_fields(object);
+    RecordingUsed used{};
+    used.file = object.text("recording_file");
+    used.recording = recording_number(object);
+    used.from_snapshot = snapshot_number(object, "from_snapshot");
+    used.to_snapshot = snapshot_number(object, "to_snapshot");
+    used.round_trips = object.whole("round_trips", ~std::uint64_t{0});
+    if (!used.file.empty()) origin.recordings.push_back(std::move(used));
+    return origin;
+}
+
+[[nodiscard]] RecordingUsed recording_from_json(const Json& json, const std::string& path) {
+    const Object object{json,
+                        path,
+                        {"file", "recording", "workload", "phase", "weight", "from_snapshot", "to_snapshot",
+                         "round_trips", "regret"}};
+    return {object.text("file"),
+            recording_number(object),
+            object.text("workload"),
+            object.text("phase"),
+            number_or_none(object, "weight").value_or(1),
+            snapshot_number(object, "from_snapshot"),
+            snapshot_number(object, "to_snapshot"),
+            object.whole("round_trips", ~std::uint64_t{0}),
+            number_or_none(object, "regret").value_or(0)};
+}
+
+[[nodiscard]] Origin made_from_json(const Json& made) {
+    const Object object{made,
+                        "made",
+                        {"tool_version", "at", "costs", "budget_fields", "budget_sync", "objective",
+                         "regret_lower_bound", "recordings"}};
+    Origin origin{};
+    origin.tool_version = object.text("tool_version");
+    origin.made_at = object.text("at");
+    origin.costs = object.text("costs");
+    origin.budget_fields = budget_of_fields(object);
+    origin.budget_sync = number_or_none(object, "budget_sync");
+    origin.objective = object.text("objective");
+    origin.regret_lower_bound = number_or_none(object, "regret_lower_bound");
+    if (const Json * list{object.find("recordings")}; list != nullptr) {
+        if (!list->is_array()) malformed("'made.recordings' must be a list");
+        for (std::size_t i{0}; i < list->size(); ++i) {
+            origin.recordings.push_back(
+                recording_from_json((*list)[i], "made.recordings[" + std::to_string(i) + "]"));
+        }
+    }
+    return origin;
+}
+
+[[nodiscard]] vmcs::FieldIndex field_of(const std::string& symbol, const std::string& place) {
+    const vmcs::FieldIndex index{vmcs::find_symbol(symbol)};
+    if (index == vmcs::no_field) {
+        stop(ProfileErrorKind::unknown_field,
+             "'" + place + "' names no VMCS field: '" + symbol + "'; docs/catalogue.md lists them");
+    }
+    return index;
+}
+
+void add_fields(vmcs::FieldSet& set, const Object& object, const char* key) {
+    const Json& list{object.need(key)};
+    if (!list.is_array()) malformed("'" + object.in(key) + "' must be a list");
+    for (const Json& symbol : list) {
+        if (!symbol.is_string()) malformed("'" + object.in(key) + "' must name fields");
+        set.set(field_of(symbol.get<std::string>(), object.in(key)));
+    }
+}
+
+[[nodiscard]] std::vector<CurvePoint> curve_from_json(const Json& json) {
+    if (!json.is_array()) malformed("'curve' must be a list");
+    std::vector<CurvePoint> curve{};
+    vmcs::ShadowSets sets{};
+    for (std::size_t i{0}; i < json.size(); ++i) {
+        const Object point{json[i],
+                           "curve[" + std::to_string(i) + "]",
+                           {"fields", "read_added", "write_added", "trapped_reads", "trapped_writes",
+                            "trapped_outside_round_trips", "synced", "cost"}};
+        add_fields(sets.read, point, "read_added");
+        add_fields(sets.write, point, "write_added");
+        curve.push_back({sets, effect_of(point)});
+    }
+    return curve;
 }
 
 void check_versions(const Json& root) {
@@ -128,22 +133,22 @@ void check_versions(const Json& root) {
         if (found == root.end()) malformed("key '" + std::string{key} + "' is missing; is this a profile?");
         return *found;
     }};
-    if (need("schema") != schema_name) {
-        malformed("'schema' must be \"" + std::string{schema_name} + "\"; is this a profile?");
+    if (need("schema") != profile_schema_name) {
+        malformed("'schema' must be \"" + std::string{profile_schema_name} + "\"; is this a profile?");
     }
     const Json& version{need("schema_version")};
     if (!version.is_number_integer()) malformed("'schema_version' must be a whole number");
-    if (version != profile_schema_version) {
+    if (version < 1 || version > profile_schema_version) {
         stop(ProfileErrorKind::other_schema,
-             "profile schema " + version.dump() + ", and this shadowtune reads " +
+             "profile schema " + version.dump() + ", and this shadowtune reads 1 to " +
                  std::to_string(profile_schema_version) + "; tune again, or use the shadowtune that made it");
     }
     const Json& catalogue{need("catalogue_version")};
     if (!catalogue.is_string()) malformed("'catalogue_version' must be a string such as \"0x0123ABCD\"");
-    if (catalogue != hex(vmcs::catalogue_version)) {
-        stop(ProfileErrorKind::other_catalogue,
-             "made for field catalogue " + catalogue.get<std::string>() + ", and this shadowtune has " +
-                 hex(vmcs::catalogue_version) + "; tune again with this shadowtune");
+    if (catalogue != catalogue_version_text()) {
+        stop(ProfileErrorKind::other_catalogue, "made for field catalogue " + catalogue.get<std::string>() +
+                                                    ", and this shadowtune has " + catalogue_version_text() +
+                                                    "; tune again with this shadowtune");
     }
 }
 
@@ -156,11 +161,7 @@ void read_fields(const Json& fields, Profile& profile) {
                            {"field", "read", "write", "reads_per_round_trip", "writes_per_round_trip"}};
         (void)entry.need("field");
         const std::string symbol{entry.text("field")};
-        const vmcs::FieldIndex index{vmcs::find_symbol(symbol)};
-        if (index == vmcs::no_field) {
-            stop(ProfileErrorKind::unknown_field, "'" + entry.in("field") + "' names no VMCS field: '" +
-                                                      symbol + "'; docs/catalogue.md lists them");
-        }
+        const vmcs::FieldIndex index{field_of(symbol, entry.in("field"))};
         if (seen.test(index)) malformed("field " + symbol + " is listed twice; keep one");
         seen.set(index);
         const bool read{entry.truth("read")};
@@ -198,7 +199,7 @@ void check_rules(const vmcs::ShadowSets& sets) {
     const Object root{json,
                       "",
                       {"schema", "schema_version", "catalogue_version", "name", "l1", "workload", "machine",
-                       "made", "fields", "predicted"}};
+                       "made", "fields", "predicted", "curve"}};
     Profile profile{};
     (void)root.need("name");
     profile.name = root.text("name");
@@ -218,22 +219,7 @@ void check_rules(const vmcs::ShadowSets& sets) {
         profile.cpu_model = object.text("cpu_model");
     }
     if (const Json * made{root.find("made")}; made != nullptr) {
-        const Object object{*made,
-                            "made",
-                            {"tool_version", "at", "costs", "budget_fields", "recording_file", "recording",
-                             "from_snapshot", "to_snapshot", "round_trips"}};
-        Origin& origin{profile.origin};
-        origin.tool_version = object.text("tool_version");
-        origin.made_at = object.text("at");
-        origin.costs = object.text("costs");
-        const Json* budget{object.find("budget_fields")};
-        if (budget != nullptr && !budget->is_null())
-            origin.budget_fields = object.whole("budget_fields", 0xFFFF);
-        origin.recording_file = object.text("recording_file");
-        origin.recording = static_cast<std::int64_t>(object.whole("recording", 0x7FFF'FFFF));
-        origin.from_snapshot = static_cast<std::uint32_t>(object.whole("from_snapshot", 0xFFFF'FFFF));
-        origin.to_snapshot = static_cast<std::uint32_t>(object.whole("to_snapshot", 0xFFFF'FFFF));
-        origin.round_trips = object.whole("round_trips", ~std::uint64_t{0});
+        profile.origin = root.need("schema_version") == 1 ? made_from_json_v1(*made) : made_from_json(*made);
     }
     read_fields(root.need("fields"), profile);
     check_rules(profile.sets);
@@ -244,6 +230,7 @@ void check_rules(const vmcs::ShadowSets& sets) {
             Comparison{effect_from_json(object, "none"), effect_from_json(object, "full"),
                        effect_from_json(object, "kvm_list"), effect_from_json(object, "tuned")};
     }
+    if (const Json * curve{root.find("curve")}; curve != nullptr) profile.curve = curve_from_json(*curve);
     return profile;
 }
 
@@ -255,47 +242,6 @@ void check_rules(const vmcs::ShadowSets& sets) {
 }
 
 } // namespace
-
-std::string to_json(const Profile& profile) {
-    Json json{{"schema", schema_name},
-              {"schema_version", profile_schema_version},
-              {"catalogue_version", hex(vmcs::catalogue_version)},
-              {"name", profile.name},
-              {"l1", {{"kind", profile.l1_kind}, {"name", profile.l1_name}, {"mode", profile.l1_mode}}},
-              {"workload", profile.workload},
-              {"machine", {{"cpu_brand", profile.cpu_brand}, {"cpu_model", profile.cpu_model}}}};
-    const Origin& origin{profile.origin};
-    json["made"] = {{"tool_version", origin.tool_version},
-                    {"at", origin.made_at},
-                    {"costs", origin.costs},
-                    {"budget_fields", origin.budget_fields ? Json(*origin.budget_fields) : Json(nullptr)},
-                    {"recording_file", origin.recording_file},
-                    {"recording", static_cast<std::uint64_t>(origin.recording)},
-                    {"from_snapshot", origin.from_snapshot},
-                    {"to_snapshot", origin.to_snapshot},
-                    {"round_trips", origin.round_trips}};
-    Json fields(Json::array()); // braces would make a list in a list
-    profile.sets.hot_set().for_each([&](vmcs::FieldIndex index) {
-        Json entry{{"field", vmcs::catalogue[index].symbol},
-                   {"read", profile.sets.read.test(index)},
-                   {"write", profile.sets.write.test(index)}};
-        if (const auto rate{profile.rates.find(index)}; rate != profile.rates.end()) {
-            entry["reads_per_round_trip"] = rounded(rate->second.reads);
-            entry["writes_per_round_trip"] = rounded(rate->second.writes);
-        }
-        fields.push_back(std::move(entry));
-    });
-    json["fields"] = std::move(fields);
-    if (profile.predicted) {
-        json["predicted"] = {{"unit", profile.cost_unit},
-                             {"none", effect_to_json(profile.predicted->none)},
-                             {"full", effect_to_json(profile.predicted->full)},
-                             {"kvm_list", effect_to_json(profile.predicted->kvm_list)},
-                             {"tuned", effect_to_json(profile.predicted->tuned)}};
-    }
-    // Names from outside (a boot loader's, a command line's) may be no UTF-8; a file must still come out.
-    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
 
 Result<Profile, ProfileFileError> from_json(std::string_view text, const std::string& where) {
     try {

@@ -122,7 +122,7 @@ TEST_F(Offline, TuneWritesAProfile) {
     EXPECT_EQ(profile["name"], "p");
     EXPECT_EQ(profile["fields"].size(), 3U);
     EXPECT_EQ(profile["made"]["budget_fields"], 3);
-    EXPECT_EQ(profile["made"]["recording"], 1);
+    EXPECT_EQ(profile["made"]["recordings"][0]["recording"], 1);
     const Outcome share{run_program({"tune", m_db, "--recording", "1", "-o", m_profile, "--budget", "2%"})};
     EXPECT_NE(share.out.find("2 of the 127"), std::string::npos) << share.out;
 }
@@ -133,11 +133,54 @@ TEST_F(Offline, TuneRefusesWhatItCannotConcludeFrom) {
     EXPECT_FALSE(std::filesystem::exists(m_profile));
     expect_error(run_program({"tune", m_db, "--recording", "1", "-o", m_profile, "--budget", "x"}), 2,
                  "--budget");
+    expect_error(
+        run_program({"tune", m_db, "--recording", "1", "-o", m_profile, "--budget", "10%", "--budget", "14"}),
+        2, "limited already");
+    EXPECT_FALSE(std::filesystem::exists(m_profile));
     expect_error(run_program({"tune", m_db, "--recording", "1", "-o", (m_folder / "no/p.json").string()}), 7,
                  "check the path");
     expect_error(
         run_program({"tune", m_db, "--recording", "1", "-o", m_profile, "--name", std::string(40, 'x')}), 2,
         "--name");
+}
+
+TEST_F(Offline, TuneShowsTheCurve) {
+    const Outcome tuned{run_program({"tune", m_db, "--recording", "1", "-o", m_profile, "--curve"})};
+    EXPECT_EQ(tuned.code, 0) << tuned.err;
+    EXPECT_NE(tuned.out.find("guest_rip RW"), std::string::npos) << tuned.out;
+    const Json curve(Json::parse(contents(m_profile))["curve"]);
+    ASSERT_EQ(curve.size(), 7U);
+    EXPECT_EQ(curve[1]["read_added"], Json::array({"guest_rip"}));
+    EXPECT_EQ(curve[6]["cost"], 568.8);
+    for (std::size_t i{1}; i < curve.size(); ++i)
+        EXPECT_LT(curve[i]["cost"], curve[i - 1]["cost"]);
+}
+
+TEST_F(Offline, TuneForSeveralRecordings) {
+    const std::string other{(m_folder / "b.db").string()};
+    test::write_sample(other);
+    const Outcome tuned{
+        run_program({"tune", m_db + ":1", other, "--weight", "1", "--weight", "3", "-o", m_profile})};
+    EXPECT_EQ(tuned.code, 0) << tuned.err;
+    EXPECT_NE(tuned.out.find("b.db:1"), std::string::npos) << tuned.out;
+    const Json profile(Json::parse(contents(m_profile)));
+    EXPECT_EQ(profile["made"]["recordings"].size(), 2U);
+    EXPECT_EQ(profile["made"]["recordings"][1]["weight"], 3.0);
+    EXPECT_EQ(profile["made"]["recordings"][1]["regret"], 0.0);
+    EXPECT_EQ(profile["fields"].size(), 6U);
+    const Outcome worst{run_program({"tune", m_db + ":1", other, "--objective", "minimax", "-o", m_profile})};
+    EXPECT_EQ(worst.code, 0) << worst.err;
+    EXPECT_NE(worst.out.find("worst regret below 0"), std::string::npos) << worst.out;
+    EXPECT_EQ(Json::parse(contents(m_profile))["made"]["regret_lower_bound"], 0.0);
+
+    expect_error(run_program({"tune", m_db + ":1", other, "--weight", "1", "-o", m_profile}), 2, "--weight");
+    expect_error(run_program({"tune", m_db, other, "--recording", "1", "-o", m_profile}), 2,
+                 "FILE:RECORDING");
+    expect_error(
+        run_program({"tune", m_db + ":1", "--objective", "minimax", "--weight", "1", "-o", m_profile}), 2,
+        "minimax has no weights");
+    // One that cannot be used spoils the mean: it is not left out in silence.
+    expect_error(run_program({"tune", other, m_db + ":2", "-o", m_profile}), 3, "mode trap");
 }
 
 TEST_F(Offline, CompareHasTheDemoFigures) {

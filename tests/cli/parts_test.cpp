@@ -14,18 +14,42 @@
 namespace shadowtune::cli {
 namespace {
 
+[[nodiscard]] Result<tuner::Budget, CliError> parsed(const std::vector<std::string>& texts,
+                                                     std::size_t offered = 147) {
+    return parse_budgets(texts, offered, tuner::published_costs);
+}
+
 TEST(Budget, SharesAndNumbers) {
-    EXPECT_EQ(parse_budget("10%", 147).value(), 14U);
-    EXPECT_EQ(parse_budget("7%", 100).value(), 7U);
-    EXPECT_EQ(parse_budget("12.5%", 80).value(), 10U);
-    EXPECT_EQ(parse_budget("100%", 147).value(), 147U);
-    EXPECT_EQ(parse_budget("0%", 147).value(), 0U);
-    EXPECT_EQ(parse_budget("14", 147).value(), 14U);
-    for (const char* wrong : {"", "%", "101%", "-1%", "-1", "ten", "10 %", "10%%", "1e1%", "nan%", "14x"}) {
-        const auto parsed{parse_budget(wrong, 147)};
-        ASSERT_FALSE(parsed.ok()) << wrong;
-        EXPECT_EQ(parsed.error().code, ExitCode::usage);
+    EXPECT_EQ(parsed({"10%"}).value().fields, 14U);
+    EXPECT_EQ(parsed({"7%"}, 100).value().fields, 7U);
+    EXPECT_EQ(parsed({"12.5%"}, 80).value().fields, 10U);
+    EXPECT_EQ(parsed({"100%"}).value().fields, 147U);
+    EXPECT_EQ(parsed({"14"}).value().fields, 14U);
+    EXPECT_FALSE(parsed({}).value().fields.has_value());
+    EXPECT_EQ(parsed({"400cycles"}).value().sync, 400.0);
+    EXPECT_EQ(parsed({"310.5cycles", "10%"}).value().sync, 310.5);
+    EXPECT_EQ(parsed({"310.5cycles", "10%"}).value().fields, 14U);
+    for (const char* wrong : {"", "%", "101%", "-1%", "-1", "ten", "10 %", "10%%", "1e1%", "nan%", "14x",
+                              "1.5", "cycles", "-400cycles", "400 cycles", "inf", "400seconds"}) {
+        const auto result{parsed({wrong})};
+        ASSERT_FALSE(result.ok()) << wrong;
+        EXPECT_EQ(result.error().code, ExitCode::usage);
     }
+}
+
+TEST(Budget, ContradictionsAreToldApart) {
+    const auto expect_refused{[](const std::vector<std::string>& texts, const char* says) {
+        const auto result{parsed(texts)};
+        ASSERT_FALSE(result.ok()) << texts[0];
+        EXPECT_EQ(result.error().code, ExitCode::usage);
+        EXPECT_NE(result.error().message.find(says), std::string::npos) << result.error().message;
+    }};
+    expect_refused({"10%", "14"}, "the number of fields is limited already");
+    expect_refused({"400cycles", "500cycles"}, "the work of syncing is limited already");
+    expect_refused({"0"}, "leaves none of the 147 fields");
+    expect_refused({"0.5%"}, "leaves none of the 147 fields");
+    expect_refused({"309cycles"}, "a shadow with one field already takes 310");
+    expect_refused({"400instructions"}, "the published costs are in cycles");
 }
 
 TEST(Quiet, OverOnlyAfterItBegan) {

@@ -1,15 +1,18 @@
-// The optimiser against brute force over every valid choice, and its rules one by one.
+// The optimiser against brute force over every valid choice and against GLPK, and its rules one by one.
 
+#include "tests/tuner/milp_oracle.hpp"
+#include "tests/tuner/random_instance.hpp"
+#include "tests/tuner/valid_sets.hpp"
 #include "tuner/optimizer.hpp"
 
+#include <algorithm>
 #include <gtest/gtest.h>
-#include <optional>
-#include <random>
 #include <vector>
 
 namespace shadowtune {
 namespace {
 
+using tuner::Budget;
 using tuner::CostTable;
 using tuner::Workload;
 using vmcs::Field;
@@ -17,86 +20,96 @@ using vmcs::FieldIndex;
 using vmcs::ProfileTarget;
 using vmcs::ShadowSets;
 
-[[nodiscard]] ProfileTarget target_of(const std::vector<FieldIndex>& fields, bool vmwrite_any_field) {
-    ProfileTarget target{};
-    for (const FieldIndex field : fields)
-        target.offered.set(field);
-    target.vmwrite_any_field = vmwrite_any_field;
-    return target;
-}
-
-// The least cost of all sets over these fields that L0 would accept, by trying every one of the 4^n.
 [[nodiscard]] double brute_force(const std::vector<FieldIndex>& fields, const Workload& workload,
-                                 const CostTable& costs, const ProfileTarget& target, std::size_t budget) {
-    std::optional<double> best{};
-    const std::size_t combinations{std::size_t{1} << (2 * fields.size())};
-    for (std::size_t combination{0}; combination < combinations; ++combination) {
-        ShadowSets sets{};
-        for (std::size_t i{0}; i < fields.size(); ++i) {
-            if (((combination >> (2 * i)) & 1U) != 0) sets.read.set(fields[i]);
-            if (((combination >> (2 * i)) & 2U) != 0) sets.write.set(fields[i]);
-        }
-        if (sets.hot_set().count() > budget || !vmcs::validate(sets, target)) continue;
-        const double price{tuner::cost(sets, workload, costs)};
-        if (!best || price < *best) best = price;
-    }
-    return best.value();
+                                 const CostTable& costs, const ProfileTarget& target, const Budget& budget) {
+    double best{tuner::cost({}, workload, costs)};
+    test::each_valid(fields, costs, target, budget, [&](const ShadowSets& sets) {
+        best = std::min(best, tuner::cost(sets, workload, costs));
+    });
+    return best;
 }
 
-// Whole numbers, so that sums are exact in a double and "equal" means equal.
 TEST(Optimizer, EqualsBruteForce) {
-    std::mt19937_64 random{20261120};
-    const auto below{[&](std::uint64_t limit) { return random() % limit; }};
+    test::RandomInstances random{20261120};
     int empty{0};
     int cut_by_budget{0};
-    for (int instance{0}; instance < 400; ++instance) {
-        std::vector<FieldIndex> fields{};
-        vmcs::FieldSet chosen{};
-        // Rules bite: read-only data, access rights, L0's own fields and the forbidden one are among the
-        // fields.
-        const FieldIndex special[]{
-            vmcs::index_of(Field::exit_reason), vmcs::index_of(Field::guest_cs_access_rights),
-            vmcs::index_of(Field::ept_pointer), vmcs::index_of(Field::vm_instruction_error)};
-        while (chosen.count() < 5) {
-            const bool pick{below(2) == 0};
-            chosen.set(pick ? special[below(4)] : static_cast<FieldIndex>(below(vmcs::field_count)));
-        }
-        chosen.for_each([&](FieldIndex field) { fields.push_back(field); });
-
-        Workload workload{};
-        workload.round_trips = below(100) + 1;
-        for (const FieldIndex field : fields) {
-            workload.fields[field].reads = below(3) == 0 ? 0 : below(workload.round_trips * 2);
-            workload.fields[field].writes = below(3) == 0 ? 0 : below(workload.round_trips);
-        }
-        const CostTable costs{"test",
-                              "",
-                              "",
-                              static_cast<double>(below(50)),
-                              static_cast<double>(below(80)),
-                              static_cast<double>(below(25)),
-                              static_cast<double>(below(25)),
-                              static_cast<double>(below(100))};
-        // One field in eight is not offered.
-        ProfileTarget target{target_of(fields, below(2) == 0)};
-        for (const FieldIndex field : fields) {
-            if (below(8) == 0) target.offered.clear(field);
-        }
-        const std::size_t budget{below(2) == 0 ? tuner::no_budget : below(5)};
+    int cut_by_sync{0};
+    for (int instance{0}; instance < 600; ++instance) {
+        const auto fields{random.fields(5)};
+        const Workload workload{random.workload(fields, random.below(100) + 1)};
+        const CostTable costs{random.costs()};
+        const ProfileTarget target{random.target(fields)};
+        const Budget budget{random.budget(5, 200)};
 
         const ShadowSets sets{tuner::optimize(workload, costs, target, budget)};
         ASSERT_TRUE(vmcs::validate(sets, target).ok());
-        ASSERT_LE(sets.hot_set().count(), budget);
+        if (budget.fields) {
+            ASSERT_LE(sets.hot_set().count(), *budget.fields);
+        }
+        if (budget.sync) {
+            ASSERT_LE(tuner::sync_cost(sets, costs), *budget.sync);
+        }
         ASSERT_EQ(tuner::cost(sets, workload, costs), brute_force(fields, workload, costs, target, budget))
             << "instance " << instance;
         empty += sets.hot_set().empty() ? 1 : 0;
         const ShadowSets free{tuner::optimize(workload, costs, target)};
-        cut_by_budget += free.hot_set().count() > budget ? 1 : 0;
+        cut_by_budget += budget.fields && free.hot_set().count() > *budget.fields ? 1 : 0;
+        cut_by_sync += budget.sync && tuner::sync_cost(free, costs) > *budget.sync ? 1 : 0;
     }
     // The instances are worth something only where all outcomes occur.
-    EXPECT_GT(empty, 20);
-    EXPECT_LT(empty, 250);
-    EXPECT_GT(cut_by_budget, 20);
+    EXPECT_GT(empty, 30);
+    EXPECT_LT(empty, 450);
+    EXPECT_GT(cut_by_budget, 30);
+    EXPECT_GT(cut_by_sync, 30);
+}
+
+TEST(Optimizer, ParetoFrontEqualsBruteForceAtEachSize) {
+    test::RandomInstances random{5};
+    std::size_t longest{0};
+    for (int instance{0}; instance < 200; ++instance) {
+        const auto fields{random.fields(5)};
+        const Workload workload{random.workload(fields, random.below(100) + 1)};
+        const CostTable costs{random.costs()};
+        const ProfileTarget target{random.target(fields)};
+        const auto front{tuner::pareto_front(tuner::gains_of(workload, costs), target)};
+        longest = std::max(longest, front.size());
+        std::size_t point{0};
+        for (std::size_t size{0}; size <= fields.size(); ++size) {
+            if (point + 1 < front.size() && front[point + 1].hot_set().count() == size) ++point;
+            ASSERT_EQ(tuner::cost(front[point], workload, costs),
+                      brute_force(fields, workload, costs, target, {size, {}}))
+                << "instance " << instance << ", " << size << " fields";
+        }
+        ASSERT_EQ(point + 1, front.size()) << "a point that no size reaches";
+        for (std::size_t i{1}; i < front.size(); ++i) {
+            ASSERT_LT(tuner::cost(front[i], workload, costs), tuner::cost(front[i - 1], workload, costs));
+        }
+        ASSERT_EQ(front.back(), tuner::optimize(workload, costs, target));
+    }
+    EXPECT_EQ(longest, 6U);
+}
+
+// Instances of real size, which no brute force reaches.
+TEST(Optimizer, EqualsGlpkUnderBudgets) {
+    test::RandomInstances random{6};
+    int cut{0};
+    for (int instance{0}; instance < 60; ++instance) {
+        const auto fields{random.fields(40 + random.below(60))};
+        const Workload workload{random.workload(fields, 1000)};
+        const CostTable costs{random.costs()};
+        const ProfileTarget target{random.target(fields)};
+        const Budget budget{random.budget(40, 1500)};
+        const ShadowSets sets{tuner::optimize(workload, costs, target, budget)};
+        if (budget.sync) {
+            ASSERT_LE(tuner::sync_cost(sets, costs), *budget.sync);
+        }
+        const double gain{tuner::cost({}, workload, costs) - tuner::cost(sets, workload, costs)};
+        const test::MilpWorkload milp[]{{tuner::gains_of(workload, costs), 0}};
+        ASSERT_NEAR(gain, -test::milp_least_regret(milp, costs, target, budget), 1e-6 * (1 + gain))
+            << "instance " << instance;
+        cut += sets != tuner::optimize(workload, costs, target) ? 1 : 0;
+    }
+    EXPECT_GT(cut, 20);
 }
 
 class Rules : public ::testing::Test {
@@ -110,7 +123,7 @@ protected:
         m_workload.fields[vmcs::index_of(field)].reads = reads;
         m_workload.fields[vmcs::index_of(field)].writes = writes;
     }
-    [[nodiscard]] ShadowSets optimum(std::size_t budget = tuner::no_budget) const {
+    [[nodiscard]] ShadowSets optimum(const Budget& budget = {}) const {
         return tuner::optimize(m_workload, tuner::published_costs, m_target, budget);
     }
 
@@ -168,15 +181,32 @@ TEST_F(Rules, BudgetKeepsTheLargestGains) {
     access(Field::guest_rflags, 800, 0);
     access(Field::exit_reason, 1000, 0);
     // Gains: RIP 2,721,000, exit reason 990,000, RSP 847,000, RFLAGS 790,000.
-    const ShadowSets two{optimum(2)};
+    const ShadowSets two{optimum({2, {}})};
     EXPECT_EQ(two.hot_set().count(), 2U);
     EXPECT_TRUE(two.write.test(Field::guest_rip));
     EXPECT_TRUE(two.read.test(Field::exit_reason));
-    const ShadowSets three{optimum(3)};
+    const ShadowSets three{optimum({3, {}})};
     EXPECT_TRUE(three.write.test(Field::guest_rsp));
     EXPECT_FALSE(three.hot_set().test(Field::guest_rflags));
-    EXPECT_TRUE(optimum(0).hot_set().empty());
-    EXPECT_EQ(optimum(4), optimum());
+    EXPECT_TRUE(optimum({0, {}}).hot_set().empty());
+    EXPECT_EQ(optimum({4, {}}), optimum());
+}
+
+TEST_F(Rules, BudgetOfSyncWeighsCopies) {
+    access(Field::guest_rip, 1000, 1000);
+    access(Field::guest_rsp, 0, 500);
+    access(Field::guest_rflags, 800, 0);
+    // 300 are the shadow's own; 10 for R, 27 for R and W.
+    EXPECT_TRUE(optimum({{}, 309}).hot_set().empty());
+    const ShadowSets read{optimum({{}, 326})};
+    EXPECT_TRUE(read.read.test(Field::guest_rip)); // its write, 1,731,000 more, finds no room
+    EXPECT_TRUE(read.write.empty());
+    EXPECT_EQ(read.hot_set().count(), 2U);
+    const ShadowSets two{optimum({{}, 338})};
+    EXPECT_TRUE(two.write.test(Field::guest_rip));
+    EXPECT_TRUE(two.read.test(Field::guest_rflags));
+    EXPECT_EQ(optimum({{}, 364}), optimum());
+    EXPECT_EQ(optimum({1, 364}).hot_set().count(), 1U);
 }
 
 TEST_F(Rules, ShadowThatDoesNotPayItsFixedCostIsNotUsed) {

@@ -168,7 +168,7 @@ TEST(MeasuredTruth, KvmSteady) {
         EXPECT_DOUBLE_EQ(tuned.trapped(), cycles ? 0.0 : 0.03);
         EXPECT_LT(tuned.cost, kvm.cost);
         // With one field less they go: they gain least.
-        const auto cut{tuner::optimize(workload, costs, target, 13)};
+        const auto cut{tuner::optimize(workload, costs, target, {13, {}})};
         EXPECT_FALSE(cut.hot_set().test(Field::primary_processor_based_controls)) << costs.name;
         EXPECT_DOUBLE_EQ(tuner::predict(cut, workload, costs).trapped(), 0.03);
     }

@@ -26,12 +26,15 @@ using Json = nlohmann::ordered_json;
     profile.workload = "steady";
     profile.cpu_brand = "Test processor";
     profile.cpu_model = "haswell";
-    profile.origin = {"0.1.0", "2026-11-20T12:00:00Z", "published", 14, "a.db", 3, 1, 40, 123456};
+    profile.origin = {"0.1.0", "2026-11-20T12:00:00Z", "published", 14, 420.5, "minimax", 12.25, {}};
+    profile.origin.recordings = {{"a.db", 3, "steady", "steady", 1, 1, 40, 123456, 12.5},
+                                 {"b.db", 1, "io", "all", 2.5, 4, 9, 7000, 0}};
     profile.sets = test::tuned_profile();
     profile.rates[vmcs::index_of(Field::guest_rip)] = {0.71, 0.5};
     profile.cost_unit = "cycles";
     profile.predicted = tuner::Comparison{
         {6, 2, 0.5, 0, 9000}, {0, 0, 0, 279, 3000}, {0.25, 0.125, 0, 55, 1500}, {0.0625, 0, 0, 8, 400}};
+    profile.curve = {{{}, {6, 2, 0.5, 0, 9000}}, {test::tuned_profile(), {0.0625, 0, 0, 8, 400}}};
     return profile;
 }
 
@@ -49,8 +52,16 @@ TEST(ProfileFile, RoundTrip) {
     EXPECT_EQ(back.cpu_model, profile.cpu_model);
     EXPECT_EQ(back.sets, profile.sets);
     EXPECT_EQ(back.origin.budget_fields, 14U);
-    EXPECT_EQ(back.origin.recording, 3);
-    EXPECT_EQ(back.origin.round_trips, 123456U);
+    EXPECT_EQ(back.origin.budget_sync, 420.5);
+    EXPECT_EQ(back.origin.objective, "minimax");
+    EXPECT_EQ(back.origin.regret_lower_bound, 12.25);
+    ASSERT_EQ(back.origin.recordings.size(), 2U);
+    EXPECT_EQ(back.origin.recordings[0].recording, 3);
+    EXPECT_EQ(back.origin.recordings[0].round_trips, 123456U);
+    EXPECT_EQ(back.origin.recordings[1].weight, 2.5);
+    ASSERT_EQ(back.curve.size(), 2U);
+    EXPECT_EQ(back.curve[1].sets, profile.sets);
+    EXPECT_DOUBLE_EQ(back.curve[1].effect.cost, 400);
     EXPECT_DOUBLE_EQ(back.rates.at(vmcs::index_of(Field::guest_rip)).reads, 0.71);
     ASSERT_TRUE(back.predicted.has_value());
     EXPECT_DOUBLE_EQ(back.predicted->kvm_list.trapped_writes, 0.125);
@@ -83,6 +94,28 @@ TEST(ProfileFile, HandWrittenMinimum) {
     EXPECT_EQ(read.value().sets, test::tuned_profile());
 }
 
+// What earlier versions wrote stays readable.
+TEST(ProfileFile, SchemaOneIsRead) {
+    Json json(Json::parse(tuner::to_json(sample())));
+    json["schema_version"] = 1;
+    json.erase("curve");
+    json["made"] = {{"tool_version", "0.1.0"},  {"at", "2026-11-20T12:00:00Z"},
+                    {"costs", "published"},     {"budget_fields", 14},
+                    {"recording_file", "a.db"}, {"recording", 3},
+                    {"from_snapshot", 1},       {"to_snapshot", 40},
+                    {"round_trips", 123456}};
+    const auto read{tuner::from_json(json.dump(), "p")};
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    const tuner::Origin& origin{read.value().origin};
+    EXPECT_EQ(origin.budget_fields, 14U);
+    ASSERT_EQ(origin.recordings.size(), 1U);
+    EXPECT_EQ(origin.recordings[0].file, "a.db");
+    EXPECT_EQ(origin.recordings[0].to_snapshot, 40U);
+    EXPECT_EQ(origin.recordings[0].round_trips, 123456U);
+    json["schema_version"] = 2;
+    EXPECT_FALSE(tuner::from_json(json.dump(), "p").ok()) << "keys of schema 1 in schema 2";
+}
+
 struct Wrong {
     const char* what;
     ProfileErrorKind kind;
@@ -97,7 +130,7 @@ TEST(ProfileFile, EachThingWrongIsToldWithItsPlace) {
         {"no schema", ProfileErrorKind::malformed, "'schema' is missing", [](Json& j) { j.erase("schema"); }},
         {"newer schema", ProfileErrorKind::other_schema, "tune again",
          [](Json& j) {
-             j["schema_version"] = 2;
+             j["schema_version"] = 3;
              j["new_key"] = 1; // must not be what is complained of
          }},
         {"schema version no number", ProfileErrorKind::malformed, "schema_version",
@@ -152,6 +185,17 @@ TEST(ProfileFile, EachThingWrongIsToldWithItsPlace) {
          }},
         {"budget negative", ProfileErrorKind::malformed, "'made.budget_fields'",
          [](Json& j) { j["made"]["budget_fields"] = -1; }},
+        {"budget of sync no number", ProfileErrorKind::malformed, "'made.budget_sync'",
+         [](Json& j) { j["made"]["budget_sync"] = "much"; }},
+        {"recordings no list", ProfileErrorKind::malformed, "'made.recordings' must be a list",
+         [](Json& j) { j["made"]["recordings"] = "a.db"; }},
+        {"recording with another key", ProfileErrorKind::malformed, "'size' in 'made.recordings[1]'",
+         [](Json& j) { j["made"]["recordings"][1]["size"] = 1; }},
+        {"curve no list", ProfileErrorKind::malformed, "'curve' must be a list",
+         [](Json& j) { j["curve"] = 1; }},
+        {"curve of unknown field", ProfileErrorKind::unknown_field,
+         "'curve[1].read_added' names no VMCS field",
+         [](Json& j) { j["curve"][1]["read_added"][0] = "guest_rap"; }},
         {"made no object", ProfileErrorKind::malformed, "'made' must be an object",
          [](Json& j) { j["made"] = "me"; }},
         {"prediction incomplete", ProfileErrorKind::malformed, "'predicted.full' is missing",

@@ -1,0 +1,34 @@
+#pragma once
+
+// The recordings that `tune` works on, read and checked.
+
+#include "cli/selection.hpp"
+#include "tuner/mix.hpp"
+#include "tuner/profile_file.hpp"
+
+#include <string>
+#include <vector>
+
+namespace shadowtune::cli {
+
+// As the command line gives them.
+struct TuneChoice {
+    std::vector<std::string> databases; // FILE or FILE:RECORDING
+    std::int64_t recording{0};          // for a single database
+    std::string snapshots;              // for a single database
+    std::vector<double> weights;        // none, or as many as databases
+};
+
+struct TuneInput {
+    tuner::Mix mix;
+    std::vector<tuner::RecordingUsed> used; // as the mix; no regrets yet
+    vmcs::ProfileTarget target;             // what all their L1s may have shadowed
+    // Texts on which the recordings do not agree are empty.
+    db::Labels labels;
+    std::string cpu_brand;
+};
+
+// Errors: usage and bad_input.
+[[nodiscard]] Result<TuneInput, CliError> read_tune_input(const TuneChoice& choice);
+
+} // namespace shadowtune::cli

@@ -1,0 +1,90 @@
+#include "tuner/mix.hpp"
+
+#include "tuner/static_lists.hpp"
+
+namespace shadowtune::tuner {
+
+namespace {
+
+[[nodiscard]] double total_weight(std::span<const WeightedWorkload> mix) {
+    double sum{0};
+    for (const WeightedWorkload& part : mix)
+        sum += part.weight;
+    return sum;
+}
+
+} // namespace
+
+Gains gains_per_round_trip(const Workload& workload, const CostTable& costs) {
+    Gains gains{gains_of(workload, costs)};
+    const auto trips{static_cast<double>(workload.round_trips)};
+    for (FieldGain& gain : gains.fields) {
+        gain.read /= trips;
+        gain.write /= trips;
+    }
+    gains.fixed = costs.fixed;
+    return gains;
+}
+
+Gains mean_gains(std::span<const WeightedWorkload> mix, const CostTable& costs) {
+    Gains mean{};
+    const double total{total_weight(mix)};
+    for (const auto& [workload, weight] : mix) {
+        const Gains gains{gains_per_round_trip(workload, costs)};
+        for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
+            mean.fields[i].read += gains.fields[i].read * weight / total;
+            mean.fields[i].write += gains.fields[i].write * weight / total;
+        }
+    }
+    mean.fixed = costs.fixed;
+    return mean;
+}
+
+Effect mean_effect(const vmcs::ShadowSets& sets, std::span<const WeightedWorkload> mix,
+                   const CostTable& costs) {
+    static constexpr double Effect::*members[]{&Effect::trapped_reads, &Effect::trapped_writes,
+                                               &Effect::trapped_outside, &Effect::cost};
+    Effect mean{};
+    const double total{total_weight(mix)};
+    for (const auto& [workload, weight] : mix) {
+        const Effect effect{predict(sets, workload, costs)};
+        for (const auto member : members)
+            mean.*member += effect.*member * weight / total;
+    }
+    mean.synced = static_cast<double>(sets.synced());
+    return mean;
+}
+
+Comparison compare(const vmcs::ShadowSets& tuned, std::span<const WeightedWorkload> mix,
+                   const CostTable& costs, const vmcs::FieldSet& offered) {
+    return {mean_effect({}, mix, costs), mean_effect(full_shadow(offered), mix, costs),
+            mean_effect(kvm_static_list(offered), mix, costs), mean_effect(tuned, mix, costs)};
+}
+
+std::map<vmcs::FieldIndex, MeasuredRate> mean_rates(const vmcs::FieldSet& fields,
+                                                    std::span<const WeightedWorkload> mix) {
+    std::map<vmcs::FieldIndex, MeasuredRate> rates{};
+    const double total{total_weight(mix)};
+    for (const auto& [workload, weight] : mix) {
+        const double share{weight / total / static_cast<double>(workload.round_trips)};
+        fields.for_each([&](vmcs::FieldIndex index) {
+            MeasuredRate& rate{rates[index]};
+            rate.reads += static_cast<double>(workload.fields[index].reads_in_round_trips) * share;
+            rate.writes += static_cast<double>(workload.fields[index].writes_in_round_trips) * share;
+        });
+    }
+    return rates;
+}
+
+std::vector<double> regrets(const vmcs::ShadowSets& sets, std::span<const WeightedWorkload> mix,
+                            const CostTable& costs, const vmcs::ProfileTarget& target, const Budget& budget) {
+    std::vector<double> all{};
+    for (const auto& [workload, weight] : mix) {
+        const auto trips{static_cast<double>(workload.round_trips)};
+        const vmcs::ShadowSets own{optimize(workload, costs, target, budget)};
+        all.push_back((cost(sets, workload, costs) - cost(own, workload, costs)) / trips);
+    }
+    return all;
+}
+
+} // namespace shadowtune::tuner
