@@ -77,11 +77,14 @@ struct Options {
 [[nodiscard]] std::string recordings_as_table(const tuner::Profile& profile) {
     Table table{{{"recording", Table::Align::left},
                  {"workload", Table::Align::left},
+                 {"phase", Table::Align::left},
+                 {"snapshots"},
                  {"weight"},
                  {"round trips"},
                  {"regret"}}};
     for (const tuner::RecordingUsed& used : profile.origin.recordings) {
-        table.add({fmt::format("{}:{}", used.file, used.recording), used.workload,
+        table.add({fmt::format("{}:{}", used.file, used.recording), used.workload, used.phase,
+                   fmt::format("{}:{}", used.from_snapshot, used.to_snapshot),
                    fmt::format("{:g}", used.weight), grouped(used.round_trips),
                    fmt::format("{:.0f}", used.regret)});
     }
@@ -146,7 +149,7 @@ void print(const tuner::Profile& profile, const TuneInput& input, const std::str
         round_trips += used.round_trips;
     fmt::print("Predicted ({} costs), from {} round trips:\n{}", profile.origin.costs, grouped(round_trips),
                effects_as_table(profile));
-    if (input.mix.size() > 1) {
+    if (profile.origin.recordings[0].phase != "all" || input.mix.size() > 1) {
         fmt::print("\nRegret, in {} per round trip over each recording's own optimum:\n{}", profile.cost_unit,
                    recordings_as_table(profile));
         if (profile.origin.regret_lower_bound) {
@@ -182,6 +185,8 @@ void print(const tuner::Profile& profile, const TuneInput& input, const std::str
     if (const auto saved{tuner::save_profile(profile, options.output)}; !saved) {
         return fail(ExitCode::output_failed, saved.error());
     }
+    for (const std::string& words : input.value().notes)
+        note(words);
     print(profile, input.value(), options.output);
     return finish_output();
 }
@@ -200,6 +205,10 @@ void add_tune_verb(CLI::App& app, int& exit_code) {
         ->check(CLI::PositiveNumber);
     verb->add_option("--snapshots", options->choice.snapshots,
                      "FROM:TO, the difference of two snapshots (default: first to last; FROM 0: power-on)");
+    verb->add_option("--phase", options->choice.phase,
+                     "steady, boot or all: the part of the recordings that counts, by where the rates\n"
+                     "change (default: steady where it can be told, but all of what --snapshots names)")
+        ->check(CLI::IsMember({"steady", "boot", "all"}));
     verb->add_option("--weight", options->choice.weights,
                      "What a recording's round trips count in the mean; one for each, in order\n"
                      "(default: all the same, however long the recordings are)")

@@ -1,5 +1,7 @@
 #include "cli/tune_input.hpp"
 
+#include "tuner/phases.hpp"
+
 #include <filesystem>
 #include <fmt/core.h>
 
@@ -21,11 +23,48 @@ namespace {
     return {};
 }
 
+// The phase that was asked for, of the whole that is selected; its name is "all" where nothing was cut off.
+struct ChosenPhase {
+    std::string name{"all"};
+    db::SnapshotRange range;
+};
+
+[[nodiscard]] Result<ChosenPhase, CliError> choose_phase(const TuneChoice& choice, const std::string& file,
+                                                         const Selection& selection,
+                                                         std::vector<std::string>& notes) {
+    const db::SnapshotRange whole{selection.totals.range};
+    // Who names snapshots has chosen the phase already.
+    const bool asked{!choice.phase.empty()};
+    if (choice.phase == "all" || (!asked && !choice.snapshots.empty())) return ChosenPhase{"all", whole};
+    const auto bad{[&](const std::string& words) {
+        return Failure{CliError{ExitCode::bad_input, fmt::format("{}, recording {}: {}", file,
+                                                                 selection.reader.info().id, words)}};
+    }};
+    const auto steps{selection.reader.steps(whole, tuner::most_steps)};
+    if (!steps) return Failure{CliError{ExitCode::bad_input, steps.error().message}};
+    const tuner::Phases phases{tuner::find_phases(steps.value())};
+    if (!phases.enough_data()) {
+        const std::string words{
+            fmt::format("not enough data to tell phases: fewer than {} snapshots in which L1 worked",
+                        tuner::fewest_steps)};
+        if (asked) return bad(words + "; record for longer, or give --phase all");
+        notes.push_back(
+            fmt::format("{}, recording {}: {}; all of it is used", file, selection.reader.info().id, words));
+        return ChosenPhase{"all", whole};
+    }
+    if (choice.phase == "boot") {
+        if (!phases.has_boot()) return bad("no boot phase in it: its rates do not change");
+        return ChosenPhase{"boot", phases.boot_range()};
+    }
+    return ChosenPhase{"steady", phases.steady_range()};
+}
+
 void keep_if_same(std::string& kept, const std::string& other) {
     if (kept != other) kept.clear();
 }
 
-void add(TuneInput& input, const std::string& file, const Selection& selection, double weight) {
+void add(TuneInput& input, const std::string& file, const Selection& selection, const std::string& phase,
+         double weight) {
     const db::Machine& machine{selection.reader.machine()};
     const db::RecordingInfo& info{selection.reader.info()};
     const vmcs::ProfileTarget target{machine.profile_target()};
@@ -46,6 +85,7 @@ void add(TuneInput& input, const std::string& file, const Selection& selection, 
     used.file = std::filesystem::path{file}.filename().string();
     used.recording = info.id;
     used.workload = info.labels.workload;
+    used.phase = phase;
     used.weight = weight;
     used.from_snapshot = selection.totals.range.from;
     used.to_snapshot = selection.totals.range.to;
@@ -62,10 +102,23 @@ Result<TuneInput, CliError> read_tune_input(const TuneChoice& choice) {
         RecordingChoice one{parse_recording(choice.databases[i])};
         if (choice.recording != 0) one.recording = choice.recording;
         one.snapshots = choice.snapshots;
-        const auto selected{select(one)};
+        auto selected{select(one)};
         if (!selected) return Failure{selected.error()};
-        if (const auto good{check_complete(selected.value(), one.file)}; !good) return Failure{good.error()};
-        add(input, one.file, selected.value(), choice.weights.empty() ? 1 : choice.weights[i]);
+        Selection& selection{selected.value()};
+        if (const auto good{check_complete(selection, one.file)}; !good) return Failure{good.error()};
+        const auto phase{choose_phase(choice, one.file, selection, input.notes)};
+        if (!phase) return Failure{phase.error()};
+        auto totals{selection.reader.totals(phase.value().range)};
+        if (!totals) return Failure{CliError{ExitCode::bad_input, totals.error().message}};
+        selection.totals = std::move(totals).value();
+        if (selection.totals.reads + selection.totals.writes == 0) {
+            return Failure{CliError{
+                ExitCode::bad_input,
+                fmt::format("{}, recording {}: not enough data: no access in {} round trips; "
+                            "is this an L1 at work?",
+                            one.file, selection.reader.info().id, selection.totals.counters.round_trips)}};
+        }
+        add(input, one.file, selection, phase.value().name, choice.weights.empty() ? 1 : choice.weights[i]);
     }
     return input;
 }

@@ -16,6 +16,7 @@ struct TuneChoice {
     std::vector<std::string> databases; // FILE or FILE:RECORDING
     std::int64_t recording{0};          // for a single database
     std::string snapshots;              // for a single database
+    std::string phase;                  // boot, steady, all; empty: steady where it can be told
     std::vector<double> weights;        // none, or as many as databases
 };
 
@@ -26,6 +27,7 @@ struct TuneInput {
     // Texts on which the recordings do not agree are empty.
     db::Labels labels;
     std::string cpu_brand;
+    std::vector<std::string> notes; // for people: what was not as they may think
 };
 
 // Errors: usage and bad_input.

@@ -1,7 +1,8 @@
 #include "db/recording_reader.hpp"
 
+#include "db/rows.hpp"
+
 #include <algorithm>
-#include <functional>
 #include <limits>
 
 namespace shadowtune::db {
@@ -10,28 +11,6 @@ namespace {
 
 [[nodiscard]] Failure<Error> not_found(const Database& database, const std::string& words) {
     return Failure{Error{ErrorKind::not_found, database.path() + ": " + words}};
-}
-
-// What another program may have written: numbers out of range must not become indices.
-[[nodiscard]] Failure<Error> damaged(const Database& database, const std::string& words) {
-    return Failure{Error{ErrorKind::damaged, database.path() + ": " + words + "; record again"}};
-}
-
-using Visit = std::function<Result<void, Error>(const Statement&)>;
-
-// Prepares, binds, and calls visit for each row.
-template <typename... Values>
-[[nodiscard]] Result<void, Error> each_row(Database& database, std::string_view sql, const Visit& visit,
-                                           const Values&... values) {
-    auto rows{database.connection().prepare(sql)};
-    if (!rows) return Failure{rows.error()};
-    rows.value().bind(values...);
-    while (true) {
-        auto row{rows.value().step()};
-        if (!row) return Failure{row.error()};
-        if (!row.value()) return {};
-        if (auto done{visit(rows.value())}; !done) return done;
-    }
 }
 
 [[nodiscard]] RecordingInfo info_of(const Statement& row) {
@@ -48,7 +27,7 @@ constexpr std::string_view select_recordings{
     "SELECT r.id, r.l1_kind, r.l1_name, r.workload, r.cpu_model, r.tool_version, r.started_ms, r.ended_ms, "
     "(SELECT count(*) FROM snapshot s WHERE s.recording_id = r.id), r.machine_id FROM recording r "};
 
-// For "?4 < 0 OR vcpu = ?4".
+// For "?N < 0 OR vcpu = ?N".
 [[nodiscard]] std::int64_t vcpu_of(const Totals& totals) {
     return totals.vcpu ? std::int64_t{*totals.vcpu} : -1;
 }
@@ -189,23 +168,46 @@ Result<Totals, Error> RecordingReader::totals(SnapshotRange range, std::optional
     }
     totals.range = range;
     totals.vcpu = vcpu;
-    if (auto done{read_accesses(totals)}; !done) return Failure{done.error()};
-    if (auto done{read_round_trips(totals)}; !done) return Failure{done.error()};
+    const auto from{complete_before(range.from)};
+    if (!from) return Failure{from.error()};
+    const auto to{complete_before(range.to)};
+    if (!to) return Failure{to.error()};
+    const SnapshotRange starts{from.value(), to.value()};
+    if (auto done{read_accesses(totals, starts)}; !done) return Failure{done.error()};
+    if (auto done{read_round_trips(totals, starts)}; !done) return Failure{done.error()};
     if (auto done{read_scalars(totals)}; !done) return Failure{done.error()};
     return totals;
 }
 
-Result<void, Error> RecordingReader::read_accesses(Totals& totals) const {
-    // Counts never go back, so the value at a snapshot is the largest up to it.
+Result<std::uint32_t, Error> RecordingReader::complete_before(std::uint32_t sequence) const {
+    std::uint32_t found{0};
     auto done{each_row(
         *m_database,
-        "SELECT encoding & ~1, access, reason, sum(last - first) FROM ("
-        "  SELECT c.encoding, c.access, c.reason, max(c.count) AS last,"
-        "         coalesce(max(c.count) FILTER (WHERE s.sequence <= ?2), 0) AS first"
-        "  FROM access_count c JOIN snapshot s ON s.id = c.snapshot_id"
-        "  WHERE s.recording_id = ?1 AND s.sequence <= ?3 AND (?4 < 0 OR c.vcpu = ?4)"
+        "SELECT sequence FROM snapshot WHERE recording_id = ? AND sequence <= ? AND complete "
+        "ORDER BY sequence DESC LIMIT 1",
+        [&](const Statement& row) -> Result<void, Error> {
+            found = static_cast<std::uint32_t>(row.integer(0));
+            return {};
+        },
+        m_info.id, sequence)};
+    if (!done) return Failure{done.error()};
+    return found;
+}
+
+Result<void, Error> RecordingReader::read_accesses(Totals& totals, SnapshotRange starts) const {
+    // Counts never go back, so the value at a snapshot is the largest since a complete one.
+    auto done{each_row(
+        *m_database,
+        "SELECT encoding & ~1, access, reason, sum(count) FROM ("
+        "  SELECT c.encoding, c.access, c.reason, max(c.count) AS count"
+        "  FROM snapshot s CROSS JOIN access_count c ON c.snapshot_id = s.id"
+        "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?5 AND ?3 AND (?6 < 0 OR c.vcpu = ?6)"
+        "  GROUP BY c.vcpu, c.encoding, c.access, c.reason"
+        "  UNION ALL SELECT c.encoding, c.access, c.reason, -max(c.count)"
+        "  FROM snapshot s CROSS JOIN access_count c ON c.snapshot_id = s.id"
+        "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?4 AND ?2 AND (?6 < 0 OR c.vcpu = ?6)"
         "  GROUP BY c.vcpu, c.encoding, c.access, c.reason) "
-        "GROUP BY 1, 2, 3 HAVING sum(last - first) > 0 ORDER BY 1, 2, 3",
+        "GROUP BY 1, 2, 3 HAVING sum(count) > 0 ORDER BY 1, 2, 3",
         [&](const Statement& row) -> Result<void, Error> {
             const vmcs::FieldIndex field{vmcs::find(row.bits(0))};
             if (field == vmcs::no_field) return damaged(*m_database, "an access has an unknown field");
@@ -223,26 +225,30 @@ Result<void, Error> RecordingReader::read_accesses(Totals& totals) const {
             }
             return {};
         },
-        m_info.id, totals.range.from, totals.range.to, vcpu_of(totals))};
+        m_info.id, totals.range.from, totals.range.to, starts.from, starts.to, vcpu_of(totals))};
     return done;
 }
 
-Result<void, Error> RecordingReader::read_round_trips(Totals& totals) const {
+Result<void, Error> RecordingReader::read_round_trips(Totals& totals, SnapshotRange starts) const {
     return each_row(
         *m_database,
-        "SELECT reason, sum(last - first) FROM ("
-        "  SELECT c.reason, max(c.count) AS last,"
-        "         coalesce(max(c.count) FILTER (WHERE s.sequence <= ?2), 0) AS first"
-        "  FROM round_trip_count c JOIN snapshot s ON s.id = c.snapshot_id"
-        "  WHERE s.recording_id = ?1 AND s.sequence <= ?3 AND (?4 < 0 OR c.vcpu = ?4)"
-        "  GROUP BY c.vcpu, c.reason) GROUP BY reason",
+        "SELECT reason, sum(count) FROM ("
+        "  SELECT c.reason, max(c.count) AS count"
+        "  FROM snapshot s CROSS JOIN round_trip_count c ON c.snapshot_id = s.id"
+        "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?5 AND ?3 AND (?6 < 0 OR c.vcpu = ?6) GROUP BY "
+        "c.vcpu, c.reason"
+        "  UNION ALL SELECT c.reason, -max(c.count)"
+        "  FROM snapshot s CROSS JOIN round_trip_count c ON c.snapshot_id = s.id"
+        "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?4 AND ?2 AND (?6 < 0 OR c.vcpu = ?6) GROUP BY "
+        "c.vcpu, c.reason) "
+        "GROUP BY reason",
         [&](const Statement& row) -> Result<void, Error> {
             if (row.bits(0) >= vmcs::reason_slots)
                 return damaged(*m_database, "an unknown exit reason is counted");
             totals.round_trips_by_reason[row.bits(0)] = row.bits(1);
             return {};
         },
-        m_info.id, totals.range.from, totals.range.to, vcpu_of(totals));
+        m_info.id, totals.range.from, totals.range.to, starts.from, starts.to, vcpu_of(totals));
 }
 
 Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {

@@ -51,6 +51,14 @@ struct Totals {
     [[nodiscard]] std::uint64_t inside() const { return reads + writes - outside; }
 };
 
+// What L1 accessed in round trips between two snapshots, all vCPUs together.
+struct Step {
+    SnapshotRange range;
+    std::uint64_t round_trips{0};
+    std::array<std::uint64_t, vmcs::field_count> reads{};
+    std::array<std::uint64_t, vmcs::field_count> writes{};
+};
+
 class RecordingReader {
 public:
     // In order of making.
@@ -69,11 +77,21 @@ public:
     // has no such vCPU.
     [[nodiscard]] Result<Totals, Error> totals(SnapshotRange range,
                                                std::optional<std::uint16_t> vcpu = {}) const;
+    // The range cut into steps of one snapshot each, or, where these would be more than `most`, of several;
+    // in long recordings at complete ones. The range must be one that totals() takes; `most` is not 0.
+    [[nodiscard]] Result<std::vector<Step>, Error> steps(SnapshotRange range, std::size_t most) const;
 
 private:
     [[nodiscard]] Result<void, Error> read_machine(std::int64_t machine_id);
-    [[nodiscard]] Result<void, Error> read_accesses(Totals& totals) const;
-    [[nodiscard]] Result<void, Error> read_round_trips(Totals& totals) const;
+    // The last complete snapshot up to this one; 0 for 0.
+    [[nodiscard]] Result<std::uint32_t, Error> complete_before(std::uint32_t sequence) const;
+    // `starts`: complete snapshots at or before the ends of the range.
+    [[nodiscard]] Result<void, Error> read_accesses(Totals& totals, SnapshotRange starts) const;
+    [[nodiscard]] Result<void, Error> read_round_trips(Totals& totals, SnapshotRange starts) const;
+    [[nodiscard]] Result<std::vector<std::uint32_t>, Error> step_ends(SnapshotRange range, std::size_t most,
+                                                                      bool only_complete) const;
+    [[nodiscard]] Result<void, Error> read_step_counts(std::vector<Step>& steps, SnapshotRange starts,
+                                                       bool only_complete) const;
     [[nodiscard]] Result<void, Error> read_scalars(Totals& totals) const;
 
     Database* m_database{nullptr};

@@ -80,7 +80,8 @@ Result<RecordingWriter, Error> RecordingWriter::begin(Database& database, const 
         return {};
     }};
     for (const auto& [target, sql] : {
-             std::pair{&writer.m_insert_snapshot, "INSERT INTO snapshot VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)"},
+             std::pair{&writer.m_insert_snapshot,
+                       "INSERT INTO snapshot VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, 0)"},
              std::pair{&writer.m_insert_vcpu, "INSERT INTO snapshot_vcpu VALUES "
                                               "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
              std::pair{&writer.m_insert_access, "INSERT INTO access_count VALUES (?, ?, ?, ?, ?, ?)"},
@@ -92,8 +93,8 @@ Result<RecordingWriter, Error> RecordingWriter::begin(Database& database, const 
     return writer;
 }
 
-Result<void, Error> RecordingWriter::write_count(Statement& insert, std::int64_t snapshot_id, const Key& key,
-                                                 std::uint64_t count, Counts& changed) {
+Result<void, Error> RecordingWriter::write_count(Statement& insert, const Key& key, std::uint64_t count,
+                                                 Rows& rows) {
     const auto& [vcpu, encoding, access, reason]{key};
     if (reason >= vmcs::reason_slots)
         return bad_data("the snapshot has an exit reason that no processor gives");
@@ -102,20 +103,19 @@ Result<void, Error> RecordingWriter::write_count(Statement& insert, std::int64_t
     if (count < before) {
         return bad_data("a counter went back: the VMM was restarted; begin a new recording");
     }
-    if (count == before) return {};
+    if (count == 0 || (count == before && !rows.all)) return {};
     // Beyond this SQLite's max() would see a negative number; at one access a nanosecond it takes 292 years.
     if (count > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
         return bad_data("the snapshot has a count above 2^63");
     }
-    if (!changed.emplace(key, count).second) return bad_data("the snapshot has one counter twice");
-    if (encoding == no_encoding) return insert.run(snapshot_id, vcpu, reason, count);
-    return insert.run(snapshot_id, vcpu, encoding, static_cast<int>(access), reason, count);
+    if (!rows.written.emplace(key, count).second) return bad_data("the snapshot has one counter twice");
+    if (encoding == no_encoding) return insert.run(rows.snapshot_id, vcpu, reason, count);
+    return insert.run(rows.snapshot_id, vcpu, encoding, static_cast<int>(access), reason, count);
 }
 
-Result<void, Error> RecordingWriter::write_vcpu(std::int64_t snapshot_id, const VcpuSnapshot& vcpu,
-                                                Counts& changed) {
+Result<void, Error> RecordingWriter::write_vcpu(const VcpuSnapshot& vcpu, Rows& rows) {
     const VcpuCounters& c{vcpu.counters};
-    if (auto done{m_insert_vcpu.run(snapshot_id, vcpu.vcpu, vcpu.tsc, text(vcpu.mode), vcpu.generation,
+    if (auto done{m_insert_vcpu.run(rows.snapshot_id, vcpu.vcpu, vcpu.tsc, text(vcpu.mode), vcpu.generation,
                                     c.round_trips, c.round_trip_ticks, c.l0_ticks, c.vm_exits,
                                     c.l2_exits_kept, c.unknown_field_accesses, c.sync_reads, c.sync_writes,
                                     c.vmread_executed, c.vmwrite_executed, c.vmptrld_executed,
@@ -129,14 +129,12 @@ Result<void, Error> RecordingWriter::write_vcpu(std::int64_t snapshot_id, const 
                 "the snapshot counts a field that the catalogue lacks; use tools and VMM of one version");
         }
         const Key key{vcpu.vcpu, access.encoding, access.access, access.reason};
-        if (auto done{write_count(m_insert_access, snapshot_id, key, access.count, changed)}; !done)
-            return done;
+        if (auto done{write_count(m_insert_access, key, access.count, rows)}; !done) return done;
     }
     for (std::size_t reason{0}; reason < vmcs::reason_slots; ++reason) {
         const Key key{vcpu.vcpu, no_encoding, Access::read, static_cast<std::uint8_t>(reason)};
         const std::uint64_t count{vcpu.round_trips_by_reason[reason]};
-        if (auto done{write_count(m_insert_round_trips, snapshot_id, key, count, changed)}; !done)
-            return done;
+        if (auto done{write_count(m_insert_round_trips, key, count, rows)}; !done) return done;
     }
     return {};
 }
@@ -152,17 +150,29 @@ Result<void, Error> RecordingWriter::add_snapshot(const Snapshot& snapshot) {
         !done) {
         return done;
     }
-    const std::int64_t snapshot_id{connection.last_row()};
-    Counts changed{};
+    Rows rows{connection.last_row(), m_sequence % complete_snapshot_interval == 0, {}};
     for (const auto& vcpu : snapshot.vcpus) {
-        if (auto done{write_vcpu(snapshot_id, vcpu, changed)}; !done) return done;
+        if (auto done{write_vcpu(vcpu, rows)}; !done) return done;
+    }
+    if (rows.all) {
+        if (auto done{mark_complete(rows)}; !done) return done;
     }
     if (auto done{transaction.value().commit()}; !done) return done;
     // Only what is on disk counts as stored.
     ++m_sequence;
-    for (const auto& [key, count] : changed)
+    for (const auto& [key, count] : rows.written)
         m_last.insert_or_assign(key, count);
     return {};
+}
+
+Result<void, Error> RecordingWriter::mark_complete(const Rows& rows) {
+    // A count that the VMM left out would be lost to whoever begins to read here.
+    for (const auto& [key, count] : m_last) {
+        if (!rows.written.contains(key)) return {};
+    }
+    auto update{m_database->connection().prepare("UPDATE snapshot SET complete = 1 WHERE id = ?")};
+    if (!update) return Failure{update.error()};
+    return update.value().run(rows.snapshot_id);
 }
 
 Result<void, Error> RecordingWriter::generation(const Generation& generation, std::int64_t at_ms) {

@@ -10,6 +10,9 @@
 
 namespace shadowtune::db {
 
+// Each so manieth snapshot of a recording, from the first, has all counts and not only those that changed.
+inline constexpr std::uint32_t complete_snapshot_interval{64};
+
 class RecordingWriter {
 public:
     // `database` must outlive the writer. A machine that the file knows by its boot_id is not stored twice.
@@ -34,10 +37,17 @@ private:
     using Key = std::tuple<std::uint16_t, vmcs::Encoding, Access, std::uint8_t>;
     using Counts = std::map<Key, std::uint64_t>;
 
-    [[nodiscard]] Result<void, Error> write_vcpu(std::int64_t snapshot_id, const VcpuSnapshot& vcpu,
-                                                 Counts& changed);
-    [[nodiscard]] Result<void, Error> write_count(Statement& insert, std::int64_t snapshot_id, const Key& key,
-                                                  std::uint64_t count, Counts& changed);
+    // What one snapshot's rows are made of. `all`: counts that did not change get their row as well.
+    struct Rows {
+        std::int64_t snapshot_id{0};
+        bool all{false};
+        Counts written;
+    };
+
+    [[nodiscard]] Result<void, Error> write_vcpu(const VcpuSnapshot& vcpu, Rows& rows);
+    [[nodiscard]] Result<void, Error> write_count(Statement& insert, const Key& key, std::uint64_t count,
+                                                  Rows& rows);
+    [[nodiscard]] Result<void, Error> mark_complete(const Rows& rows);
 
     Database* m_database{nullptr};
     std::int64_t m_id{0};

@@ -42,5 +42,6 @@ enum class FileState : std::uint8_t { empty, older, current };
 [[nodiscard]] Result<void, Error> write_names(Connection& connection);
 
 extern const std::string_view schema_v1;
+extern const std::string_view schema_v2;
 
 } // namespace shadowtune::db

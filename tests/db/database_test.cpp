@@ -1,6 +1,7 @@
 // Opening: our files, and every kind of file that is not one.
 
 #include "db/database.hpp"
+#include "db/recording_reader.hpp"
 #include "tests/db/sample_recording.hpp"
 
 #include <fstream>
@@ -204,12 +205,13 @@ TEST(Migration, OldFileMovesForwardInOneTransaction) {
     test::write_sample(folder / "v1.db");
     auto connection{raw(folder / "v1.db")};
     const db::Migration steps[]{{db::schema_v1},
+                                {db::schema_v2},
                                 {"ALTER TABLE recording ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'"},
                                 {"CREATE TABLE shape (name TEXT)"}};
     EXPECT_EQ(db::inspect(connection, steps).value(), db::FileState::older);
     ASSERT_TRUE(db::migrate(connection, steps).ok());
     EXPECT_EQ(db::inspect(connection, steps).value(), db::FileState::current);
-    EXPECT_EQ(connection.integer("PRAGMA user_version").value(), 3);
+    EXPECT_EQ(connection.integer("PRAGMA user_version").value(), 4);
     EXPECT_EQ(connection.integer("SELECT count(*) FROM recording WHERE colour = 'blue'").value(), 1);
     EXPECT_EQ(connection.integer("SELECT count(*) FROM snapshot").value(), 3);
     EXPECT_EQ(connection.integer("SELECT count(*) FROM shape").value(), 0);
@@ -220,24 +222,55 @@ TEST(Migration, FailedStepLeavesTheOldFile) {
     test::write_sample(folder / "v1.db");
     auto connection{raw(folder / "v1.db")};
     const db::Migration steps[]{
-        {db::schema_v1}, {"CREATE TABLE shape (name TEXT)"}, {"CREATE TABLE field (x)"}};
+        {db::schema_v1}, {db::schema_v2}, {"CREATE TABLE shape (name TEXT)"}, {"CREATE TABLE field (x)"}};
     EXPECT_FALSE(db::migrate(connection, steps).ok());
-    EXPECT_EQ(connection.integer("PRAGMA user_version").value(), 1);
+    EXPECT_EQ(connection.integer("PRAGMA user_version").value(), 2);
     EXPECT_EQ(connection.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'shape'").value(), 0);
     EXPECT_EQ(db::inspect(connection, db::migrations()).value(), db::FileState::current);
 }
 
-// Version 1 as it was released. A step that is edited afterwards breaks files that are out there: append one
-// instead.
-TEST(Migration, VersionOneIsFrozen) {
+// The versions as they were released. A step that is edited afterwards breaks files that are out there:
+// append one instead.
+TEST(Migration, ReleasedVersionsAreFrozen) {
+    const auto hash_of{[](std::string_view text) {
+        std::uint64_t hash{14695981039346656037U};
+        for (const char c : text)
+            hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+        return hash;
+    }};
+    EXPECT_EQ(hash_of(db::schema_v1), 1597906038170555569U);
+    EXPECT_EQ(hash_of(db::schema_v2), 18021038889099138012U);
+}
+
+// A file of version 1, with counts in it, says the same when it has moved forward.
+TEST(Migration, FromVersionOne) {
     const TemporaryFolder folder{};
-    auto connection{raw(folder / "v1.db")};
-    ASSERT_TRUE(db::migrate(connection, std::span{db::migrations().data(), 1}).ok());
-    EXPECT_EQ(connection.integer("PRAGMA user_version").value(), 1);
-    std::uint64_t hash{14695981039346656037U};
-    for (const char c : db::schema_v1)
-        hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
-    EXPECT_EQ(hash, 1597906038170555569U);
+    {
+        auto connection{raw(folder / "v1.db")};
+        ASSERT_TRUE(db::migrate(connection, std::span{db::migrations().data(), 1}).ok());
+        ASSERT_TRUE(db::write_names(connection).ok());
+        ASSERT_TRUE(
+            connection
+                .execute(
+                    "INSERT INTO machine VALUES (1, 7, '', 0, 0, 0, 1, '', 0);"
+                    "INSERT INTO recording VALUES (1, 1, 'linux', 'L', '', '', '', 1, NULL);"
+                    "INSERT INTO snapshot VALUES (1, 1, 1, 1, 0, 0, 0, 0), (2, 1, 2, 2, 0, 0, 0, 0);"
+                    "INSERT INTO access_count VALUES (1, 0, 0x681E, 0, 10, 5), (2, 0, 0x681E, 0, 10, 12),"
+                    " (1, 0, 0x681C, 0, 10, 4);")
+                .ok());
+    }
+    auto database{db::Database::open(folder / "v1.db", OpenMode::read)};
+    ASSERT_TRUE(database.ok()) << database.error().message;
+    EXPECT_EQ(database.value().connection().integer("PRAGMA user_version").value(), db::schema_version());
+    auto reader{db::RecordingReader::open(database.value())};
+    ASSERT_TRUE(reader.ok());
+    const auto totals{reader.value().totals({1, 2})};
+    ASSERT_TRUE(totals.ok()) << totals.error().message;
+    EXPECT_EQ(totals.value().fields[vmcs::find(0x681E)].reads, 7U);
+    EXPECT_EQ(totals.value().fields[vmcs::find(0x681C)].reads, 0U);
+    EXPECT_EQ(reader.value().totals({0, 2}).value().fields[vmcs::find(0x681C)].reads, 4U);
+    EXPECT_EQ(
+        database.value().connection().integer("SELECT complete FROM snapshot WHERE sequence = 1").value(), 1);
 }
 
 } // namespace
