@@ -4,10 +4,9 @@
 #include "cli/selection.hpp"
 #include "cli/verbs.hpp"
 #include "tuner/atomic_file.hpp"
-#include "tuner/profile_file.hpp"
+#include "tuner/exports.hpp"
 
 #include <fmt/core.h>
-#include <fstream>
 #include <memory>
 
 namespace shadowtune::cli {
@@ -20,26 +19,24 @@ struct Options {
     std::string output;
 };
 
-// SQLite's own mark, "The SQLite Database File", section 1.3.
-[[nodiscard]] bool is_sqlite(const std::string& file) {
-    char begin[15]{};
-    std::ifstream{file, std::ios::binary}.read(begin, sizeof(begin));
-    return std::string_view{begin, sizeof(begin)} == "SQLite format 3";
-}
-
 // A profile is read and written anew: what comes out is complete, checked and in the one canonical form.
-[[nodiscard]] Result<std::string, CliError> profile_text(const std::string& file) {
-    const auto profile{tuner::load_profile(file)};
-    if (!profile) return Failure{CliError{ExitCode::bad_input, profile.error().message}};
-    return tuner::to_json(profile.value());
-}
-
-// The binary form that the VMM takes as a boot module of the kind `profile`.
-[[nodiscard]] Result<std::string, CliError> profile_image(const std::string& file) {
-    const auto profile{tuner::load_profile(file)};
-    if (!profile) return Failure{CliError{ExitCode::bad_input, profile.error().message}};
-    const link::ProfileImage image{tuner::to_image(profile.value())};
-    return std::string{reinterpret_cast<const char*>(&image), sizeof(image)};
+[[nodiscard]] Result<std::string, CliError> profile_text(const Options& options) {
+    const auto loaded{tuner::load_profile(options.choice.file)};
+    if (!loaded) return Failure{CliError{ExitCode::bad_input, loaded.error().message}};
+    const tuner::Profile& profile{loaded.value()};
+    if (options.format == "image") return tuner::to_image_bytes(profile);
+    if (options.format == "pages") return tuner::to_pages(profile.sets);
+    if (options.format == "kvm") return tuner::to_kvm_header(profile);
+    if (options.format == "xen") return tuner::to_xen_fragment(profile);
+    if (options.format == "csv") return tuner::to_csv(profile);
+    if (options.format == "markdown") return tuner::to_markdown(profile);
+    if (options.format == "curve") {
+        if (!profile.curve.empty()) return tuner::curve_to_csv(profile);
+        return Failure{
+            CliError{ExitCode::bad_input,
+                     options.choice.file + ": has no curve; make it with 'shadowtune tune --curve'"}};
+    }
+    return tuner::to_json(profile);
 }
 
 [[nodiscard]] Result<std::string, CliError> recording_text(const RecordingChoice& choice) {
@@ -51,16 +48,11 @@ struct Options {
 }
 
 [[nodiscard]] Result<std::string, CliError> exported(const Options& options) {
-    const bool is_recording{is_sqlite(options.choice.file)};
-    if (options.format == "json") {
-        return is_recording ? recording_text(options.choice) : profile_text(options.choice.file);
-    }
-    if (is_recording) {
-        return Failure{CliError{ExitCode::bad_input, options.choice.file +
-                                                         ": a recording has no image; give a "
-                                                         "profile made by 'shadowtune tune'"}};
-    }
-    return profile_image(options.choice.file);
+    if (!is_database(options.choice.file)) return profile_text(options);
+    if (options.format == "json") return recording_text(options.choice);
+    return Failure{CliError{ExitCode::bad_input, options.choice.file + ": a recording has no form '" +
+                                                     options.format +
+                                                     "'; give a profile made by 'shadowtune tune'"}};
 }
 
 [[nodiscard]] int run(const Options& options) {
@@ -83,9 +75,11 @@ void add_export_verb(CLI::App& app, int& exit_code) {
     verb->add_option("file", options->choice.file, "A profile, or a database made by 'shadowtune record'")
         ->required();
     verb->add_option("--format", options->format,
-                     "json: a profile checked and complete; a recording's counts by\n"
-                     "exit reason and field. image: a profile as a boot module for the VMM")
-        ->check(CLI::IsMember({"json", "image"}))
+                     "json: a profile checked and complete; a recording's counts by exit reason\n"
+                     "and field. Of profiles only: image, a boot module for the VMM; pages, the two\n"
+                     "bitmap pages; kvm, vmcs_shadow_fields.h of KVM; xen, arrays for Xen; csv, the\n"
+                     "hot set; curve, a CSV of what 'tune --curve' found; markdown, a report")
+        ->check(CLI::IsMember({"json", "image", "pages", "kvm", "xen", "csv", "curve", "markdown"}))
         ->capture_default_str();
     verb->add_option("--recording", options->choice.recording,
                      "Its number in the database (default: the newest)")
@@ -95,7 +89,8 @@ void add_export_verb(CLI::App& app, int& exit_code) {
     verb->footer("Examples:\n"
                  "  shadowtune export kvm.json --format json\n"
                  "  shadowtune export demo.db --recording 1 -o demo.json\n"
-                 "  shadowtune export kvm.json --format image -o profile.img");
+                 "  shadowtune export kvm.json --format image -o profile.img\n"
+                 "  shadowtune export kvm.json --format kvm -o vmcs_shadow_fields.h");
     verb->callback([options, &exit_code] { exit_code = run(*options); });
 }
 

@@ -1,4 +1,5 @@
 #include "tuner/json_object.hpp"
+#include "tuner/profile_rules.hpp"
 
 namespace shadowtune::tuner {
 
@@ -175,26 +176,6 @@ void read_fields(const Json& fields, Profile& profile) {
     }
 }
 
-// The rules that hold on every machine. What this machine lacks is L0's to say, and apply's.
-void check_rules(const vmcs::ShadowSets& sets) {
-    vmcs::ProfileTarget anything{};
-    for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i)
-        anything.offered.set(i);
-    anything.vmwrite_any_field = true;
-    const auto valid{vmcs::validate(sets, anything)};
-    if (valid) return;
-    const vmcs::FieldInfo& field{vmcs::catalogue[valid.error().field]};
-    std::string why{vmcs::describe(valid.error().rule)};
-    if (const auto reason{vmcs::reason(field.shadowing)}; !reason.empty())
-        why += " (" + std::string{reason} + ")";
-    const bool needs_read{valid.error().rule == vmcs::ProfileRule::write_without_read};
-    const bool never{valid.error().rule == vmcs::ProfileRule::never_shadowed};
-    stop(ProfileErrorKind::forbidden_field, "field " + std::string{field.symbol} + ": " + why +
-                                                (needs_read ? "; set \"read\" to true"
-                                                 : never    ? "; remove it"
-                                                            : "; set \"write\" to false"));
-}
-
 [[nodiscard]] Profile read_profile(const Json& json) {
     const Object root{json,
                       "",
@@ -222,7 +203,6 @@ void check_rules(const vmcs::ShadowSets& sets) {
         profile.origin = root.need("schema_version") == 1 ? made_from_json_v1(*made) : made_from_json(*made);
     }
     read_fields(root.need("fields"), profile);
-    check_rules(profile.sets);
     if (const Json * predicted{root.find("predicted")}; predicted != nullptr) {
         const Object object{*predicted, "predicted", {"unit", "none", "full", "kvm_list", "tuned"}};
         profile.cost_unit = object.text("unit");
@@ -248,7 +228,9 @@ Result<Profile, ProfileFileError> from_json(std::string_view text, const std::st
         const Json json(Json::parse(text));
         // Versions first: another version may have other keys, and its number says more than they do.
         check_versions(json);
-        return read_profile(json);
+        Profile profile{read_profile(json)};
+        if (const auto checked{check_rules(profile.sets, where)}; !checked) return Failure{checked.error()};
+        return profile;
     } catch (const Stop& reason) {
         return Failure{ProfileFileError{reason.kind, where + ": " + reason.message}};
     } catch (const Json::parse_error& error) {

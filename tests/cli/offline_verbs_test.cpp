@@ -227,6 +227,38 @@ TEST_F(Offline, Export) {
     expect_error(run_program({"export", m_profile}), 3, "not JSON");
 }
 
+TEST_F(Offline, ImportTakesBackWhatExportWrites) {
+    tune();
+    const Json fields(Json::parse(contents(m_profile))["fields"]);
+    const std::string file{(m_folder / "x").string()};
+    const std::string back{(m_folder / "back.json").string()};
+    for (const std::string format : {"json", "image", "pages", "kvm", "xen", "csv"}) {
+        ASSERT_EQ(run_program({"export", m_profile, "--format", format, "-o", file}).code, 0) << format;
+        for (const bool named : {false, true}) {
+            std::vector<std::string> words{"import", file, "-o", back};
+            if (named) words.insert(words.end(), {"--format", format, "--name", "mine"});
+            const Outcome imported{run_program(words)};
+            ASSERT_EQ(imported.code, 0) << format << imported.err;
+            const Json profile(Json::parse(contents(back)));
+            ASSERT_EQ(profile["fields"].size(), fields.size()) << format;
+            for (std::size_t i{0}; i < fields.size(); ++i) {
+                EXPECT_EQ(profile["fields"][i]["field"], fields[i]["field"]) << format;
+                EXPECT_EQ(profile["fields"][i]["write"], fields[i]["write"]) << format;
+            }
+            const bool carries_name{format == "json" || format == "image"};
+            EXPECT_EQ(profile["name"], named ? "mine" : carries_name ? "sample" : "x");
+        }
+    }
+    std::ofstream{file} << "nothing of ours";
+    expect_error(run_program({"import", file, "-o", back}), 3, "--format");
+    std::ofstream{file} << "field,encoding,read,write\n";
+    expect_error(run_program({"import", file, "-o", back}), 3, "shadows no field");
+    expect_error(run_program({"export", m_profile, "--format", "curve"}), 3, "tune --curve");
+    expect_error(run_program({"export", m_db, "--format", "kvm"}), 3, "a recording has no form 'kvm'");
+    EXPECT_NE(run_program({"export", m_profile, "--format", "markdown"}).out.find("# Profile sample"),
+              std::string::npos);
+}
+
 TEST_F(Offline, BadDatabases) {
     expect_error(run_program({"report", (m_folder / "none.db").string()}), 3, "no such file");
     std::ofstream{m_folder / "text.db"} << std::string(5000, 'x');
@@ -256,7 +288,8 @@ TEST_F(Offline, Usage) {
 
 TEST_F(Offline, HelpHasExamples) {
     EXPECT_EQ(run_program({"--help"}).code, 0);
-    for (const char* verb : {"record", "report", "tune", "apply", "status", "compare", "export", "version"}) {
+    for (const char* verb :
+         {"record", "report", "tune", "apply", "status", "compare", "export", "import", "version"}) {
         const Outcome help{run_program({verb, "--help"})};
         EXPECT_EQ(help.code, 0);
         EXPECT_NE(help.out.find("Example"), std::string::npos) << verb;

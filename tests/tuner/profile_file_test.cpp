@@ -1,8 +1,7 @@
 // The profile file: everything comes back; everything wrong is told in one line with its place.
 
-#include "tests/db/sample_recording.hpp"
+#include "tests/tuner/sample_profile.hpp"
 #include "tuner/atomic_file.hpp"
-#include "tuner/profile_file.hpp"
 
 #include <fstream>
 #include <functional>
@@ -17,29 +16,8 @@ using tuner::ProfileErrorKind;
 using vmcs::Field;
 using Json = nlohmann::ordered_json;
 
-[[nodiscard]] Profile sample() {
-    Profile profile{};
-    profile.name = "kvm-steady";
-    profile.l1_kind = "linux";
-    profile.l1_name = "Linux \"6.1\" \u00e9";
-    profile.l1_mode = "EPT";
-    profile.workload = "steady";
-    profile.cpu_brand = "Test processor";
-    profile.cpu_model = "haswell";
-    profile.origin = {"0.1.0", "2026-11-20T12:00:00Z", "published", 14, 420.5, "minimax", 12.25, {}};
-    profile.origin.recordings = {{"a.db", 3, "steady", "steady", 1, 1, 40, 123456, 12.5},
-                                 {"b.db", 1, "io", "all", 2.5, 4, 9, 7000, 0}};
-    profile.sets = test::tuned_profile();
-    profile.rates[vmcs::index_of(Field::guest_rip)] = {0.71, 0.5};
-    profile.cost_unit = "cycles";
-    profile.predicted = tuner::Comparison{
-        {6, 2, 0.5, 0, 9000}, {0, 0, 0, 279, 3000}, {0.25, 0.125, 0, 55, 1500}, {0.0625, 0, 0, 8, 400}};
-    profile.curve = {{{}, {6, 2, 0.5, 0, 9000}}, {test::tuned_profile(), {0.0625, 0, 0, 8, 400}}};
-    return profile;
-}
-
 TEST(ProfileFile, RoundTrip) {
-    const Profile profile{sample()};
+    const Profile profile{test::sample_profile()};
     const auto read{tuner::from_json(tuner::to_json(profile), "p")};
     ASSERT_TRUE(read.ok()) << read.error().message;
     const Profile& back{read.value()};
@@ -86,7 +64,7 @@ TEST(ProfileFile, EveryAllowedSetSurvives) {
 }
 
 TEST(ProfileFile, HandWrittenMinimum) {
-    Json json(Json::parse(tuner::to_json(sample())));
+    Json json(Json::parse(tuner::to_json(test::sample_profile())));
     for (const char* key : {"l1", "workload", "machine", "made", "predicted"})
         json.erase(key);
     const auto read{tuner::from_json(json.dump(), "p")};
@@ -96,7 +74,7 @@ TEST(ProfileFile, HandWrittenMinimum) {
 
 // What earlier versions wrote stays readable.
 TEST(ProfileFile, SchemaOneIsRead) {
-    Json json(Json::parse(tuner::to_json(sample())));
+    Json json(Json::parse(tuner::to_json(test::sample_profile())));
     json["schema_version"] = 1;
     json.erase("curve");
     json["made"] = {{"tool_version", "0.1.0"},  {"at", "2026-11-20T12:00:00Z"},
@@ -204,7 +182,7 @@ TEST(ProfileFile, EachThingWrongIsToldWithItsPlace) {
          [](Json& j) { j["predicted"]["tuned"]["cost"] = "cheap"; }},
     };
     for (const Wrong& wrong : wrongs) {
-        Json json(Json::parse(tuner::to_json(sample())));
+        Json json(Json::parse(tuner::to_json(test::sample_profile())));
         wrong.damage(json);
         const auto read{tuner::from_json(json.dump(), "p.json")};
         ASSERT_FALSE(read.ok()) << wrong.what;
@@ -231,7 +209,7 @@ TEST(ProfileFile, NotJson) {
 }
 
 TEST(ProfileFile, EveryTruncationIsRefused) {
-    const std::string text{tuner::to_json(sample())};
+    const std::string text{tuner::to_json(test::sample_profile())};
     for (std::size_t length{0}; length + 2 < text.size(); length += 7) {
         EXPECT_FALSE(tuner::from_json(text.substr(0, length), "p").ok()) << length;
     }
@@ -239,18 +217,18 @@ TEST(ProfileFile, EveryTruncationIsRefused) {
 
 TEST(ProfileFile, SavedWholeOrNotAtAll) {
     const test::TemporaryFolder folder{};
-    ASSERT_TRUE(tuner::save_profile(sample(), folder / "p.json").ok());
-    ASSERT_TRUE(tuner::save_profile(sample(), folder / "p.json").ok()); // replaces
+    ASSERT_TRUE(tuner::save_profile(test::sample_profile(), folder / "p.json").ok());
+    ASSERT_TRUE(tuner::save_profile(test::sample_profile(), folder / "p.json").ok()); // replaces
     const auto loaded{tuner::load_profile(folder / "p.json")};
     ASSERT_TRUE(loaded.ok()) << loaded.error().message;
     EXPECT_EQ(loaded.value().sets, test::tuned_profile());
-    const auto failed{tuner::save_profile(sample(), folder / "no/such/p.json")};
+    const auto failed{tuner::save_profile(test::sample_profile(), folder / "no/such/p.json")};
     ASSERT_FALSE(failed.ok());
     EXPECT_NE(failed.error().find("check the path"), std::string::npos);
     // Nothing is left beside it, neither after success nor after failure: a folder cannot be replaced by a
     // file.
     std::filesystem::create_directory(folder / "d");
-    EXPECT_FALSE(tuner::save_profile(sample(), folder / "d").ok());
+    EXPECT_FALSE(tuner::save_profile(test::sample_profile(), folder / "d").ok());
     int entries{0};
     for (const auto& entry : std::filesystem::directory_iterator{folder.path()}) {
         (void)entry;
@@ -279,7 +257,7 @@ TEST(ProfileFile, Names) {
 }
 
 TEST(ProfileFile, ImageForL0) {
-    const Profile profile{sample()};
+    const Profile profile{test::sample_profile()};
     const link::ProfileImage image{tuner::to_image(profile)};
     EXPECT_EQ(image.magic, link::profile_magic);
     EXPECT_EQ(image.catalogue_version, vmcs::catalogue_version);

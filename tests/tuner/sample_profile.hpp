@@ -1,0 +1,31 @@
+#pragma once
+
+// A profile with everything in it that the file can hold.
+
+#include "tests/db/sample_recording.hpp"
+#include "tuner/profile_file.hpp"
+
+namespace shadowtune::test {
+
+[[nodiscard]] inline tuner::Profile sample_profile() {
+    tuner::Profile profile{};
+    profile.name = "kvm-steady";
+    profile.l1_kind = "linux";
+    profile.l1_name = "Linux \"6.1\" \u00e9";
+    profile.l1_mode = "EPT";
+    profile.workload = "steady";
+    profile.cpu_brand = "Test processor";
+    profile.cpu_model = "haswell";
+    profile.origin = {"0.1.0", "2026-11-20T12:00:00Z", "published", 14, 420.5, "minimax", 12.25, {}};
+    profile.origin.recordings = {{"a.db", 3, "steady", "steady", 1, 1, 40, 123456, 12.5},
+                                 {"b.db", 1, "io", "all", 2.5, 4, 9, 7000, 0}};
+    profile.sets = tuned_profile();
+    profile.rates[vmcs::index_of(vmcs::Field::guest_rip)] = {0.71, 0.5};
+    profile.cost_unit = "cycles";
+    profile.predicted = tuner::Comparison{
+        {6, 2, 0.5, 0, 9000}, {0, 0, 0, 279, 3000}, {0.25, 0.125, 0, 55, 1500}, {0.0625, 0, 0, 8, 400}};
+    profile.curve = {{{}, {6, 2, 0.5, 0, 9000}}, {tuned_profile(), {0.0625, 0, 0, 8, 400}}};
+    return profile;
+}
+
+} // namespace shadowtune::test
