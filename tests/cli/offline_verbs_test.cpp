@@ -289,7 +289,7 @@ TEST_F(Offline, Usage) {
 TEST_F(Offline, HelpHasExamples) {
     EXPECT_EQ(run_program({"--help"}).code, 0);
     for (const char* verb :
-         {"record", "report", "tune", "apply", "status", "compare", "export", "import", "version"}) {
+         {"record", "report", "tune", "apply", "status", "compare", "diff", "export", "import", "version"}) {
         const Outcome help{run_program({verb, "--help"})};
         EXPECT_EQ(help.code, 0);
         EXPECT_NE(help.out.find("Example"), std::string::npos) << verb;
