@@ -1,0 +1,219 @@
+// Intervals of sampled rates cover the truth as often as they say, by simulation; and the tuner concludes
+// only what they allow.
+
+#include "tuner/sampling.hpp"
+#include "tuner/statistics.hpp"
+
+#include <cmath>
+#include <functional>
+#include <gtest/gtest.h>
+#include <random>
+
+namespace shadowtune {
+namespace {
+
+using tuner::RateInterval;
+using tuner::SampledCount;
+using vmcs::Field;
+
+using Random = std::mt19937_64;
+// Accesses in the round trip of this number.
+using Habit = std::function<std::uint32_t(std::uint64_t, Random&)>;
+
+[[nodiscard]] bool happens(Random& random, double probability) {
+    return std::bernoulli_distribution{probability}(random);
+}
+
+void add(SampledCount& count, std::uint32_t accesses) {
+    if (accesses == 0) return;
+    count.smallest = count.hits == 0 ? accesses : std::min(count.smallest, accesses);
+    count.largest = std::max(count.largest, accesses);
+    ++count.hits;
+    count.sum += accesses;
+    count.sum_squares += std::uint64_t{accesses} * accesses;
+}
+
+// One workload, sampled: does the interval cover what really happened?
+[[nodiscard]] bool covers(const Habit& habit, std::uint64_t round_trips, unsigned one_of, Random& random) {
+    SampledCount sampled{};
+    std::uint64_t sampled_round_trips{0};
+    std::uint64_t truth{0};
+    for (std::uint64_t i{0}; i < round_trips; ++i) {
+        const std::uint32_t accesses{habit(i, random)};
+        truth += accesses;
+        if (random() % one_of != 0) continue;
+        ++sampled_round_trips;
+        add(sampled, accesses);
+    }
+    const RateInterval interval{tuner::rate_interval(sampled, sampled_round_trips, round_trips)};
+    const double rate{static_cast<double>(truth) / static_cast<double>(round_trips)};
+    return interval.low <= rate && rate <= interval.high;
+}
+
+[[nodiscard]] double coverage(const Habit& habit, std::uint64_t round_trips, unsigned one_of, int seeds) {
+    Random random{42};
+    int covered{0};
+    for (int i{0}; i < seeds; ++i)
+        covered += covers(habit, round_trips, one_of, random) ? 1 : 0;
+    return static_cast<double>(covered) / seeds;
+}
+
+struct Case {
+    const char* name;
+    Habit habit;
+};
+
+const Case cases[]{
+    {"one round trip in five", [](auto, Random& r) { return happens(r, 0.2) ? 1U : 0U; }},
+    {"one in a hundred", [](auto, Random& r) { return happens(r, 0.01) ? 1U : 0U; }},
+    {"all but one in a hundred", [](auto, Random& r) { return happens(r, 0.01) ? 0U : 1U; }},
+    {"clusters of 7, one in fifty", [](auto, Random& r) { return happens(r, 0.02) ? 7U : 0U; }},
+    {"always 2, one in fifty 5", [](auto, Random& r) { return happens(r, 0.02) ? 5U : 2U; }},
+    {"always 4, one in fifty none", [](auto, Random& r) { return happens(r, 0.02) ? 0U : 4U; }},
+    {"skewed sizes",
+     [](auto, Random& r) {
+         return happens(r, 0.1) ? 1U + static_cast<unsigned>(std::geometric_distribution<>{0.3}(r)) : 0U;
+     }},
+    {"Poisson", [](auto, Random& r) { return static_cast<unsigned>(std::poisson_distribution<>{1.3}(r)); }},
+    // A sampler that takes each 64th would see these always or never.
+    {"each 64th round trip", [](std::uint64_t i, auto&) { return i % 64 == 0 ? 1U : 0U; }},
+    {"each 4th 3, each 128th 12 more",
+     [](std::uint64_t i, auto&) { return (i % 4 == 0 ? 3U : 0U) + (i % 128 == 5 ? 12U : 0U); }},
+    {"phases: 1 in the first tenth, then 1 in fifty",
+     [](std::uint64_t i, Random& r) { return i < 5'000 || happens(r, 0.02) ? 1U : 0U; }},
+};
+
+TEST(Sampling, IntervalsCoverTheTruthAsOftenAsTheySay) {
+    double sum{0};
+    for (const auto& [name, habit] : cases) {
+        const double share{coverage(habit, 50'000, 32, 150)};
+        EXPECT_GT(share, 0.90) << name;
+        EXPECT_LT(share, 0.99) << name;
+        sum += share;
+    }
+    const double mean{sum / static_cast<double>(std::size(cases))};
+    EXPECT_GE(mean, 0.93);
+    EXPECT_LE(mean, 0.97);
+}
+
+// Where most round trips are sampled, only the others are unsure.
+TEST(Sampling, TheSampledPartIsKnown) {
+    const double half{coverage(cases[0].habit, 2'000, 2, 1000)};
+    EXPECT_GE(half, 0.93);
+    EXPECT_LE(half, 0.97);
+    const RateInterval all{tuner::rate_interval({40, 60, 100, 1, 2}, 100, 100)};
+    EXPECT_DOUBLE_EQ(all.low, 0.6);
+    EXPECT_DOUBLE_EQ(all.high, 0.6);
+}
+
+TEST(Sampling, ClustersMakeIntervalsWider) {
+    const RateInterval single{tuner::rate_interval({700, 700, 700, 1, 1}, 10'000, 1'000'000)};
+    const RateInterval clusters{tuner::rate_interval({100, 700, 4900, 7, 7}, 10'000, 1'000'000)};
+    EXPECT_DOUBLE_EQ(single.estimate, clusters.estimate);
+    EXPECT_NEAR((clusters.high - clusters.low) / (single.high - single.low), std::sqrt(7.0), 0.2);
+}
+
+TEST(Sampling, NothingSeenIsNotNothingThere) {
+    const RateInterval never{tuner::rate_interval({}, 1000, 64'000)};
+    EXPECT_EQ(never.low, 0);
+    EXPECT_GT(never.high, 0.0015);
+    EXPECT_LT(never.high, 0.004);
+    const RateInterval always{tuner::rate_interval({1000, 2000, 4000, 2, 2}, 1000, 64'000)};
+    EXPECT_LT(always.low, 2);
+    EXPECT_GT(always.high, 2);
+    EXPECT_NEAR(always.low, 2, 0.004);
+    EXPECT_TRUE(std::isinf(tuner::rate_interval({}, 0, 1000).high));
+}
+
+class Decision : public ::testing::Test {
+protected:
+    void SetUp() override {
+        for (const Field field : {Field::guest_rip, Field::guest_cr3, Field::host_rsp, Field::ept_pointer})
+            m_target.offered.set(field);
+        m_workload.sampled_round_trips = 1'000;
+        m_workload.round_trips = 64'000;
+    }
+    static void set(SampledCount& count, std::uint64_t accesses) {
+        count = {accesses, accesses, accesses, 1, 1};
+    }
+    void reads(Field field, std::uint64_t count) { set(m_workload.reads[vmcs::index_of(field)], count); }
+    void writes(Field field, std::uint64_t count) { set(m_workload.writes[vmcs::index_of(field)], count); }
+
+    vmcs::ProfileTarget m_target;
+    tuner::SampledWorkload m_workload;
+};
+
+// A read pays above 0.01 per round trip, a write that needs a read copy above 0.0154.
+TEST_F(Decision, OnlyWhereTheIntervalDecides) {
+    reads(Field::guest_rip, 1000);
+    writes(Field::guest_rip, 700);
+    reads(Field::guest_cr3, 11); // 0.011, and anything from 0.006 to 0.019
+    writes(Field::host_rsp, 400);
+    const auto decision{tuner::decide(m_workload, tuner::published_costs, m_target)};
+    EXPECT_TRUE(decision.sets.write.test(Field::guest_rip));
+    EXPECT_TRUE(decision.sets.read.test(Field::host_rsp));
+    EXPECT_TRUE(decision.sets.write.test(Field::host_rsp));
+    EXPECT_EQ(decision.sets.read.count(), 2U);
+    ASSERT_EQ(decision.undecided.size(), 1U);
+    const auto& open{decision.undecided[0]};
+    EXPECT_EQ(open.field, vmcs::index_of(Field::guest_cr3));
+    EXPECT_LT(open.reads.low, 0.01);
+    EXPECT_GT(open.reads.high, 0.01);
+    // An error of 0.0033 shall become 0.001: about ten times as much in all.
+    ASSERT_TRUE(open.more_round_trips.has_value());
+    EXPECT_GT(*open.more_round_trips, 5U * 64'000);
+    EXPECT_LT(*open.more_round_trips, 60U * 64'000);
+}
+
+TEST_F(Decision, MoreRoundTripsDecide) {
+    reads(Field::guest_cr3, 20);
+    reads(Field::guest_rip, 14);
+    const auto first{tuner::decide(m_workload, tuner::published_costs, m_target)};
+    ASSERT_FALSE(first.undecided.empty());
+    std::uint64_t more{0};
+    for (const auto& open : first.undecided)
+        more = std::max(more, open.more_round_trips.value());
+    // The same rates over twice as many round trips as were asked for, which are but about as many as needed.
+    const double factor{2 * (1 + static_cast<double>(more) / 64'000)};
+    m_workload.sampled_round_trips = static_cast<std::uint64_t>(1'000 * factor);
+    m_workload.round_trips = static_cast<std::uint64_t>(64'000 * factor);
+    reads(Field::guest_cr3, static_cast<std::uint64_t>(20 * factor));
+    reads(Field::guest_rip, static_cast<std::uint64_t>(14 * factor));
+    const auto second{tuner::decide(m_workload, tuner::published_costs, m_target)};
+    EXPECT_TRUE(second.undecided.empty());
+    EXPECT_EQ(second.sets.read.count(), 2U);
+}
+
+TEST_F(Decision, AtTheThresholdNothingDecides) {
+    reads(Field::guest_cr3, 10);
+    const auto decision{tuner::decide(m_workload, tuner::published_costs, m_target)};
+    ASSERT_EQ(decision.undecided.size(), 1U);
+    EXPECT_FALSE(decision.undecided[0].more_round_trips.has_value());
+}
+
+TEST_F(Decision, NoSampleDecidesNothing) {
+    m_workload.sampled_round_trips = 0;
+    const auto decision{tuner::decide(m_workload, tuner::published_costs, m_target)};
+    EXPECT_TRUE(decision.sets.hot_set().empty());
+    EXPECT_EQ(decision.undecided.size(), 4U);
+}
+
+// Against sums of binomial probabilities.
+TEST(Statistics, IncompleteBeta) {
+    for (const double p : {0.01, 0.3, 0.5, 0.97}) {
+        for (const int n : {1, 7, 40}) {
+            double at_least{0};
+            for (int k{n}; k >= 1; --k) {
+                at_least += std::exp(std::lgamma(n + 1) - std::lgamma(k + 1) - std::lgamma(n - k + 1) +
+                                     k * std::log(p) + (n - k) * std::log1p(-p));
+                EXPECT_NEAR(tuner::incomplete_beta(k, n - k + 1, p), at_least, 1e-12);
+            }
+        }
+    }
+    EXPECT_NEAR(tuner::beta_quantile(3, 5, tuner::incomplete_beta(3, 5, 0.37)), 0.37, 1e-12);
+    // Large parameters: the normal distribution.
+    EXPECT_NEAR(tuner::incomplete_beta(5e6, 5e6, 0.5 + 1.959964 * 0.5 / std::sqrt(1e7)), 0.975, 1e-5);
+}
+
+} // namespace
+} // namespace shadowtune

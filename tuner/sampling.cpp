@@ -1,0 +1,136 @@
+#include "tuner/sampling.hpp"
+
+#include "tuner/statistics.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace shadowtune::tuner {
+
+namespace {
+
+// Sums of a variable that is not negative over the sampled round trips.
+struct Moments {
+    double sum{0};
+    double squares{0};
+
+    // As many single events would make the mean as unsure.
+    [[nodiscard]] double events() const { return squares > 0 ? sum * sum / squares : 0; }
+    [[nodiscard]] double size() const { return sum > 0 ? squares / sum : 1; }
+};
+
+// Jeffreys' interval of a binomial proportion: its coverage is near the nominal one on average, and it is not
+// symmetric where the proportion is small.
+struct Proportion {
+    double low{0};
+    double high{1};
+};
+[[nodiscard]] Proportion jeffreys(double events, double trials, double confidence) {
+    const double tail{(1 - confidence) / 2};
+    return {events > 0 ? beta_quantile(events + 0.5, trials - events + 0.5, tail) : 0,
+            beta_quantile(events + 0.5, trials - events + 0.5, 1 - tail)};
+}
+
+enum class Choice : std::uint8_t { none, read, read_write };
+
+[[nodiscard]] Choice cheapest(double reads, double writes, const CostTable& costs, bool may_write) {
+    const double read_gain{reads * costs.trap_read - costs.sync_read};
+    const double write_gain{writes * costs.trap_write - costs.sync_write};
+    if (may_write && write_gain > 0 && read_gain + write_gain > 0) return Choice::read_write;
+    return read_gain > 0 ? Choice::read : Choice::none;
+}
+
+// The intervals, narrowed around their estimates.
+struct Field {
+    RateInterval reads;
+    RateInterval writes;
+    bool may_write{false};
+
+    // The region of each choice is convex, so the corners speak for all rates between them.
+    [[nodiscard]] std::optional<Choice> choice(double narrowing, const CostTable& costs) const {
+        const auto edge{[narrowing](const RateInterval& rate, bool high) {
+            return rate.estimate + narrowing * ((high ? rate.high : rate.low) - rate.estimate);
+        }};
+        const Choice first{cheapest(edge(reads, false), edge(writes, false), costs, may_write)};
+        for (const bool high_reads : {false, true}) {
+            for (const bool high_writes : {false, true}) {
+                const double read_rate{edge(reads, high_reads)};
+                if (cheapest(read_rate, edge(writes, high_writes), costs, may_write) != first) return {};
+            }
+        }
+        return first;
+    }
+};
+
+// How much narrower the intervals have to be; 0 where even a thousandth does not decide.
+[[nodiscard]] double narrowing_needed(const Field& field, const CostTable& costs) {
+    double decides{1e-3};
+    double does_not{1};
+    if (!field.choice(decides, costs)) return 0;
+    for (int i{0}; i < 40; ++i) {
+        const double middle{std::sqrt(decides * does_not)};
+        (field.choice(middle, costs) ? decides : does_not) = middle;
+    }
+    return decides;
+}
+
+} // namespace
+
+RateInterval rate_interval(const SampledCount& count, std::uint64_t sampled_round_trips,
+                           std::uint64_t round_trips, double confidence) {
+    if (sampled_round_trips == 0) return {0, 0, std::numeric_limits<double>::infinity()};
+    const auto n{static_cast<double>(sampled_round_trips)};
+    const auto sum{static_cast<double>(count.sum)};
+    const auto squares{static_cast<double>(count.sum_squares)};
+    const double lowest{count.hits < sampled_round_trips ? 0 : static_cast<double>(count.smallest)};
+    const auto highest{static_cast<double>(count.largest)};
+    const double mean{sum / n};
+    // Accesses above the fewest, and below the most: whichever is the rarer one is rare events, and their
+    // distribution is the skewed one. Seen as binomial events of one size they have just the sample's
+    // variance.
+    const Moments above{sum - n * lowest, squares - 2 * lowest * sum + n * lowest * lowest};
+    const Moments below{n * highest - sum, squares - 2 * highest * sum + n * highest * highest};
+    const bool from_below{above.events() <= below.events()};
+    const Moments& rare{from_below ? above : below};
+    const auto [few, many]{jeffreys(rare.events(), n, confidence)};
+    RateInterval interval{mean, lowest + rare.size() * few, lowest + rare.size() * many};
+    if (!from_below) interval = {mean, highest - rare.size() * many, highest - rare.size() * few};
+    // Nothing varied: what was not seen may be more accesses or fewer.
+    if (lowest == highest) interval = {mean, std::max(mean - many, 0.0), mean + many};
+    // What was sampled is known: only the rest is unsure.
+    const auto all{static_cast<double>(std::max(round_trips, sampled_round_trips))};
+    const double unsure{std::sqrt(1 - n / all)};
+    interval.low = std::min(mean, mean - unsure * (mean - interval.low));
+    interval.high = std::max(mean, mean + unsure * (interval.high - mean));
+    return interval;
+}
+
+SampledDecision decide(const SampledWorkload& workload, const CostTable& costs,
+                       const vmcs::ProfileTarget& target, double confidence) {
+    const vmcs::ShadowSets allowed{vmcs::everything_allowed(target)};
+    SampledDecision decision{};
+    allowed.read.for_each([&](vmcs::FieldIndex index) {
+        const auto interval{[&](const SampledCount& count) {
+            return rate_interval(count, workload.sampled_round_trips, workload.round_trips, confidence);
+        }};
+        const Field field{interval(workload.reads[index]), interval(workload.writes[index]),
+                          allowed.write.test(index)};
+        if (const auto choice{field.choice(1, costs)}) {
+            if (*choice != Choice::none) decision.sets.read.set(index);
+            if (*choice == Choice::read_write) decision.sets.write.set(index);
+            return;
+        }
+        Undecided undecided{index, field.reads, field.writes, {}};
+        // Intervals narrow with the root of the sampled round trips.
+        if (const double narrowing{narrowing_needed(field, costs)}; narrowing > 0) {
+            const double factor{1 / (narrowing * narrowing) - 1};
+            undecided.more_round_trips =
+                static_cast<std::uint64_t>(std::ceil(factor * static_cast<double>(workload.round_trips)));
+        }
+        decision.undecided.push_back(undecided);
+    });
+    return decision;
+}
+
+} // namespace shadowtune::tuner

@@ -1,0 +1,63 @@
+#pragma once
+
+// What a recording in mode `sample` says: about one round trip of N, chosen pseudo-randomly, was counted.
+// Accesses come in clusters, several in one round trip, so a count alone does not tell how sure it is.
+
+#include "tuner/optimizer.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace shadowtune::tuner {
+
+// Of one field and access, over the sampled round trips with at least one such access.
+struct SampledCount {
+    std::uint64_t hits{0};        // these round trips
+    std::uint64_t sum{0};         // of their accesses
+    std::uint64_t sum_squares{0}; // of the squares of their accesses
+    std::uint32_t smallest{0};    // accesses in one of them
+    std::uint32_t largest{0};
+};
+
+struct SampledWorkload {
+    std::array<SampledCount, vmcs::field_count> reads{};
+    std::array<SampledCount, vmcs::field_count> writes{};
+    std::uint64_t sampled_round_trips{0};
+    std::uint64_t round_trips{0}; // all, sampled or not
+};
+
+struct RateInterval {
+    double estimate{0}; // accesses per round trip
+    double low{0};
+    double high{0};
+};
+
+inline constexpr double usual_confidence{0.95};
+
+// The rate of all round trips, with an interval that covers it with this probability. Without a sampled round
+// trip it is anything: `high` is infinite. Deviations that were never seen are taken for single accesses.
+[[nodiscard]] RateInterval rate_interval(const SampledCount& count, std::uint64_t sampled_round_trips,
+                                         std::uint64_t round_trips, double confidence = usual_confidence);
+
+struct Undecided {
+    vmcs::FieldIndex field{vmcs::no_field};
+    RateInterval reads;
+    RateInterval writes;
+    // About so many round trips more, sampled at the same rate, decide; none: not within a million times what
+    // was sampled, since the rate is where both choices cost the same.
+    std::optional<std::uint64_t> more_round_trips;
+};
+
+struct SampledDecision {
+    vmcs::ShadowSets sets; // of the decided fields alone
+    std::vector<Undecided> undecided;
+};
+
+// For each field the choice (none, R, R and W) that is the cheapest at every pair of rates within its
+// intervals, where there is one. The fixed term is left to the caller: it is no field's.
+[[nodiscard]] SampledDecision decide(const SampledWorkload& workload, const CostTable& costs,
+                                     const vmcs::ProfileTarget& target, double confidence = usual_confidence);
+
+} // namespace shadowtune::tuner
