@@ -77,7 +77,7 @@ TEST_F(TuneRefusals, EmptyOrTruncatedFiles) {
     expect_refused((m_folder / "empty.db").string(), "is empty");
     const std::string file{record({{0, 0}, {1000, 1000}})};
     std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
-    expect_refused(file, "cut short");
+    expect_refused(file, "damaged");
 }
 
 TEST_F(TuneRefusals, AnotherVersion) {
