@@ -61,9 +61,18 @@ void open_ports() {
     hypercall(call::physical_devices, set_iopl, reinterpret_cast<unsigned long>(&io_privilege));
 }
 
+// The port as nobody has used it before: 115200 8N1, no FIFOs, no interrupts.
 void wait_for_input() {
-    constexpr std::uint16_t com1_line_status{0x3FD};
-    constexpr std::uint8_t data_ready{1};
+    constexpr std::uint16_t com1{0x3F8}, com1_interrupts{0x3F9}, com1_fifo{0x3FA}, com1_line{0x3FB},
+        com1_modem{0x3FC}, com1_line_status{0x3FD};
+    constexpr std::uint8_t divisor_latch{0x80}, eight_bits{3}, ready{3}, data_ready{1};
+    write_port(com1_line, divisor_latch);
+    write_port(com1, 1);
+    write_port(com1_interrupts, 0);
+    write_port(com1_line, eight_bits);
+    write_port(com1_interrupts, 0);
+    write_port(com1_fifo, 0);
+    write_port(com1_modem, ready);
     while ((read_port(com1_line_status) & data_ready) == 0)
         hypercall(call::scheduler, scheduler_yield);
 }
