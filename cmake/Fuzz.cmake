@@ -9,16 +9,15 @@ if(SHADOWTUNE_FUZZ)
   target_compile_options(shadowtune_hosted INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
-# shadowtune_add_fuzzer(name sources...): the executable fuzz_NAME (link what it drives to it with
-# target_link_libraries) and the test fuzz.NAME, label `fuzz`, which starts from the seeds in corpus/NAME beside the
-# calling CMakeLists.txt. What it finds stays in the build tree; a crash is written there as crash-*.
-# Does nothing where SHADOWTUNE_FUZZ is off: guard what follows with if(TARGET fuzz_NAME).
-function(shadowtune_add_fuzzer name)
+# shadowtune_add_fuzzer(name source library): the executable fuzz_NAME, which drives the library, and the test
+# fuzz.NAME, label `fuzz`, which starts from the seeds in corpus/NAME beside the calling CMakeLists.txt. What it finds
+# stays in the build tree; a crash is written there as crash-*. Does nothing where SHADOWTUNE_FUZZ is off.
+function(shadowtune_add_fuzzer name source library)
   if(NOT SHADOWTUNE_FUZZ)
     return()
   endif()
-  add_executable(fuzz_${name} ${ARGN})
-  target_link_libraries(fuzz_${name} PRIVATE shadowtune_hosted)
+  add_executable(fuzz_${name} ${source})
+  target_link_libraries(fuzz_${name} PRIVATE shadowtune_hosted ${library})
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
   set(found ${CMAKE_CURRENT_BINARY_DIR}/found/${name})
   file(MAKE_DIRECTORY ${found})

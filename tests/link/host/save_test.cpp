@@ -1,33 +1,18 @@
 // Saved states over a line that loses, doubles, damages and is cut.
 
-#include "link/host/session.hpp"
-#include "tests/link/host/fake_vmm.hpp"
+#include "tests/link/host/session_fixture.hpp"
 
-#include <filesystem>
 #include <gtest/gtest.h>
+#include <random>
 
 namespace shadowtune::link::test {
 namespace {
 
-using namespace std::chrono_literals;
-
-class SaveTest : public testing::Test {
+class SaveTest : public SessionTest {
 protected:
     SaveTest() {
-        char name[]{"/tmp/shadowtune-save-XXXXXX"};
-        m_folder = ::mkdtemp(name);
-        path = m_folder + "/link";
-        options.silence = 40ms;
-        options.deadline = 20s;
         for (auto& byte : blob)
             byte = static_cast<std::uint8_t>(m_random());
-    }
-    ~SaveTest() override { std::filesystem::remove_all(m_folder); }
-
-    [[nodiscard]] std::unique_ptr<Session> open() {
-        auto opened{Session::open(path, options)};
-        EXPECT_TRUE(opened.ok());
-        return std::move(opened).value();
     }
 
     // Saves, restarts and restores as the verbs do it: each with a session of its own.
@@ -46,12 +31,9 @@ protected:
         EXPECT_EQ(vmm.commits(), 1U);
     }
 
-    std::string path;
-    SessionOptions options;
     std::vector<std::uint8_t> blob = std::vector<std::uint8_t>(20'000);
 
 private:
-    std::string m_folder;
     std::mt19937 m_random{11};
 };
 
