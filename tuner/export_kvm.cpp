@@ -36,7 +36,7 @@ constexpr std::string_view end{R"(
 [[nodiscard]] std::string entry(const KvmName& name, bool write) {
     const std::string macro{write ? "SHADOW_FIELD_RW(" : "SHADOW_FIELD_RO("};
     const std::string constant{name.constant};
-    const std::string member{", " + std::string{name.member} + ")\n"};
+    const std::string member{", " + name.member() + ")\n"};
     std::string text{macro + constant + member};
     if (vmcs::info(name.field).has_high_half()) text += macro + constant + "_HIGH" + member;
     return text;

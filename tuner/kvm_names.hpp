@@ -5,6 +5,7 @@
 
 #include "vmcs/catalogue.hpp"
 
+#include <string>
 #include <string_view>
 
 namespace shadowtune::tuner {
@@ -12,7 +13,7 @@ namespace shadowtune::tuner {
 struct KvmName {
     vmcs::Field field;
     std::string_view constant;
-    std::string_view member;
+    [[nodiscard]] std::string member() const; // the constant in small letters
 };
 
 // nullptr where KVM's vmcs12 lacks the field.

@@ -36,7 +36,7 @@ using vmcs::Field;
         const vmcs::FieldInfo& field{vmcs::catalogue[i]};
         text << name->constant << " = " << hex(field.encoding) << ",\n";
         if (field.has_high_half()) text << name->constant << "_HIGH = " << hex(field.encoding | 1U) << ",\n";
-        members << "    uint64_t " << name->member << ";\n";
+        members << "    uint64_t " << name->member() << ";\n";
     }
     text << "};\nstruct vmcs12 {\n"
          << members.str() << "};\n"

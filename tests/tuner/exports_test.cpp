@@ -126,12 +126,12 @@ TEST(Imports, KvmsListAsItIsWritten) {
 
 TEST(KvmNames, AreKvmsListAndUnique) {
     std::set<std::string_view> constants{};
-    std::set<std::string_view> members{};
+    std::set<std::string> members{};
     for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
         const tuner::KvmName* const name{tuner::kvm_name(i)};
         if (name == nullptr) continue;
         EXPECT_TRUE(constants.insert(name->constant).second) << name->constant;
-        EXPECT_TRUE(members.insert(name->member).second) << name->member;
+        EXPECT_TRUE(members.insert(name->member()).second) << name->member();
         EXPECT_EQ(tuner::find_kvm_constant(name->constant).field, i);
     }
     EXPECT_EQ(constants.size(), 141U); // what docs/cost-model.md's sources count
