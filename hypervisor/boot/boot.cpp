@@ -71,11 +71,16 @@ Static<memory::L0Memory> l0_place;
 Static<nested::Machine> machine_place;
 Static<shadow::Commands> commands_place;
 
-[[noreturn]] void cannot_start(const boot::BootError& error) {
+// Good until the next call.
+[[nodiscard]] const char* words_of(const boot::BootError& error) {
     static char text[boot::BootError::capacity + 1];
     __builtin_memcpy(text, error.text().data(), error.text().size());
     text[error.text().size()] = '\0';
-    cpu::cannot_start(text);
+    return text;
+}
+
+[[noreturn]] void cannot_start(const boot::BootError& error) {
+    cpu::cannot_start(words_of(error));
 }
 
 [[nodiscard]] bool has_word(std::string_view line, std::string_view word) {
@@ -130,9 +135,7 @@ void find_processors() {
     const auto list{boot::list_processors(boot_info.old_rsdp(), boot_info.new_rsdp(), memory)};
     if (!list) {
         cpu::console_write("shadowtune: running on one processor: ");
-        static char text[boot::BootError::capacity + 1];
-        __builtin_memcpy(text, list.error().text().data(), list.error().text().size());
-        cpu::console_write(text);
+        cpu::console_write(words_of(list.error()));
         cpu::console_write("\n");
         return;
     }
