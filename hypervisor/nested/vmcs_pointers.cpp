@@ -57,7 +57,6 @@ void put_vmcs12_back(Vcpu& vcpu) {
     // vmcs02 holds what the next VMPTRLD of this region would have to write again; it is not trusted to still
     // match.
     vcpu.vmcs02_owner = no_vmcs12;
-    vcpu.reason = vmcs::no_round_trip;
     vcpu.vmcs12.forget();
 }
 
@@ -127,6 +126,7 @@ void emulate_vmxoff(Vcpu& vcpu) {
     if (!require_vmx_operation(vcpu)) return;
     put_vmcs12_back(vcpu);
     shadow::end(vcpu);
+    vcpu.reason = vmcs::no_round_trip;
     vcpu.in_vmx_operation = false;
     set_owned_cr0_bits(vcpu);
     vcpu.vmxon_pointer = no_vmcs12;
@@ -166,6 +166,9 @@ void emulate_vmptrld(Vcpu& vcpu) {
         put_vmcs12_back(vcpu);
         vcpu.vmcs12.load(vcpu.machine.l1, pointer, vcpu.machine.offered_fields);
         shadow::link(vcpu);
+        // Who handles an exit may turn to another VMCS for it, or to a shadow VMCS, as a hypervisor does that
+        // nests others; who turns to one that is to be launched makes a guest.
+        if (!vcpu.vmcs12.launched && !vcpu.vmcs12.is_shadow()) vcpu.reason = vmcs::no_round_trip;
     }
     vm_succeed(vcpu);
 }

@@ -19,8 +19,10 @@ constexpr std::uint64_t valid_bit{1U << 31};
 constexpr std::uint64_t resume_flag{1U << 16};
 constexpr std::uint64_t cr4_fsgsbase{1U << 16};
 constexpr std::uint64_t host_check_period{8};
+constexpr std::uint64_t visit_period{16};
 
 Page g_vmcs;
+Page g_other_vmcs; // launched once, and visited in the middle of round trips
 Page g_hole;
 Ept g_ept;
 StepStream g_stream;
@@ -28,34 +30,11 @@ FieldModel g_model;
 GuestRegisters g_registers;
 bool g_ready{false};
 bool g_launched{false};
+bool g_other_was_visited{false};
+std::uint64_t g_other_rsp{0};
 std::size_t g_step{0};
 std::size_t g_cycle{0};
 std::uint64_t g_trips_done{0};
-
-[[nodiscard]] bool get_ready(Prng& random) {
-    accesses_belong_to(vmcs::no_round_trip);
-    g_launched = false;
-    g_step = 0;
-    enable_extended_state();
-    g_ept.map_identity();
-    g_ept.map_small(physical(&g_hole), 0, 0);
-    const Controls basic{basic_controls()};
-    const Controls steps{controls_for_steps()};
-    const Controls controls{
-        adjust({basic.pin, basic.cpu | steps.cpu, basic.cpu2 | steps.cpu2, basic.exit, basic.entry})};
-    g_stream.make(random, controls, physical(&g_hole));
-    if (!enter_vmx_operation() || !set_up_vmcs(g_vmcs, controls, g_ept, {g_stream.start_of(0), 0}))
-        return false;
-    if ((cpuid(7).ebx & 1U) != 0) set(Field::guest_cr4, read_cr4() | cr4_fsgsbase);
-    g_model.discover(controls);
-    // From the start no field holds what the set-up left, but for those that have only one right value.
-    for (std::size_t i{0}; i < g_model.size(); ++i) {
-        if (g_model.writable(i)) g_model.write(i, false, random);
-    }
-    g_model.write(Field::guest_rip, g_stream.start_of(0));
-    g_ready = true;
-    return true;
-}
 
 // RAX, RCX and RDX are what the steps need, the others are there to be kept.
 void load_registers(Prng& random) {
@@ -75,6 +54,42 @@ void load_registers(Prng& random) {
                    random.next(),
                    random.next(),
                    random.next()};
+}
+
+// The other VMCS takes one exit, so that it counts as launched.
+[[nodiscard]] bool launch_other(const Controls& controls, Prng& random) {
+    if (!set_up_vmcs(g_other_vmcs, controls, g_ept, {g_stream.start_of(0), 0})) return false;
+    if ((cpuid(7).ebx & 1U) != 0) set(Field::guest_cr4, read_cr4() | cr4_fsgsbase);
+    g_other_was_visited = false;
+    load_registers(random);
+    return enter_l2(g_registers, true) == EntryResult::exited;
+}
+
+[[nodiscard]] bool get_ready(Prng& random) {
+    accesses_belong_to(vmcs::no_round_trip);
+    g_launched = false;
+    g_step = 0;
+    enable_extended_state();
+    g_ept.map_identity();
+    g_ept.map_small(physical(&g_hole), 0, 0);
+    const Controls basic{basic_controls()};
+    const Controls steps{controls_for_steps()};
+    const Controls controls{
+        adjust({basic.pin, basic.cpu | steps.cpu, basic.cpu2 | steps.cpu2, basic.exit, basic.entry})};
+    g_stream.make(random, controls, physical(&g_hole));
+    if (!enter_vmx_operation() || !launch_other(controls, random) ||
+        !set_up_vmcs(g_vmcs, controls, g_ept, {g_stream.start_of(0), 0})) {
+        return false;
+    }
+    if ((cpuid(7).ebx & 1U) != 0) set(Field::guest_cr4, read_cr4() | cr4_fsgsbase);
+    g_model.discover(controls);
+    // From the start no field holds what the set-up left, but for those that have only one right value.
+    for (std::size_t i{0}; i < g_model.size(); ++i) {
+        if (g_model.writable(i)) g_model.write(i, false, random);
+    }
+    g_model.write(Field::guest_rip, g_stream.start_of(0));
+    g_ready = true;
+    return true;
 }
 
 void compare(const char* what, std::uint64_t wanted, std::uint64_t got) {
@@ -181,6 +196,18 @@ void scripted_accesses(const RoundTripPlan& plan, Prng& random) {
     }
 }
 
+// What a hypervisor does that nests others: while it handles an exit it turns to another VMCS that it has
+// launched, and back. These accesses belong to the same round trip.
+void visit_other(Prng& random) {
+    if (vmptrld(physical(&g_other_vmcs)) != VmxResult::succeed) return g_model.report("VMPTRLD there", 0, 1);
+    if (g_other_was_visited) compare("other-vmcs", g_other_rsp, get(Field::guest_rsp));
+    g_other_rsp = random.next();
+    g_other_was_visited = true;
+    set(Field::guest_rsp, g_other_rsp);
+    compare("other-vmcs", g_other_rsp, get(Field::guest_rsp));
+    if (vmptrld(physical(&g_vmcs)) != VmxResult::succeed) g_model.report("VMPTRLD back", 0, 1);
+}
+
 // What an L0 that loses a write would do, to show that the model notices: not counted, not in the model.
 void spoil_a_field(Prng& random) {
     const auto encoding{vmcs::encoding_of(Field::guest_ia32_sysenter_esp)};
@@ -226,6 +253,10 @@ void spoil_a_field(Prng& random) {
     if (random.one_in(2)) g_model.read(Field::vm_exit_instruction_length);
     g_model.read(Field::guest_rip);
     scripted_accesses(plan, random);
+    if (random.one_in(visit_period)) {
+        visit_other(random);
+        scripted_accesses(plan, random);
+    }
     if (plan.check_all != 0 && g_trips_done % plan.check_all == 0) g_model.check_all();
     if (plan.spoil != 0 && g_trips_done % plan.spoil == 0) spoil_a_field(random);
     g_step = (g_step + 1) % g_stream.size();
