@@ -43,6 +43,7 @@ Result<link::SavedState, CliError> check_saved(const std::string& path, std::spa
 }
 
 std::string describe_mode(const link::SavedVcpu& vcpu) {
+    if (vcpu.registers.waits_for_startup != 0) return "waits for a start-up IPI";
     if (vcpu.vmx.runs_l2 != 0) return "L2 runs";
     if (vcpu.vmx.in_vmx_operation == 0) return "L1 runs outside VMX operation";
     if (vcpu.vmx.reason == vmcs::no_round_trip) return "L1 runs";

@@ -36,6 +36,7 @@ enum class RestoreFault : std::uint8_t {
     too_large = 16,          // more than the VMM has room for
     feature_control = 17,    // IA32_FEATURE_CONTROL without what VMX operation needs
     a20_gate_in_use = 18,    // L1 has closed the A20 gate, or is about to use it: not saved
+    vcpus_not_at_rest = 19,  // a processor does not come, or an INIT or start-up IPI is on its way: not now
 };
 
 struct [[gnu::packed]] BlobRequest {

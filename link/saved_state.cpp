@@ -117,7 +117,9 @@ template <typename Record>
     const RawRecord record{SavedRecord::registers, vcpu, {}};
     constexpr std::size_t rsp{4};
     if (registers.general[rsp] != 0) return record.fail(SavedFault::bad_value, 1);
-    if (!is_flag(registers.nmi_pending)) return record.fail(SavedFault::bad_value, 2);
+    if (!is_flag(registers.nmi_pending) || !is_flag(registers.waits_for_startup)) {
+        return record.fail(SavedFault::bad_value, 2);
+    }
     for (const std::uint8_t byte : registers.reserved) {
         if (byte != 0) return record.fail(SavedFault::bad_value, 3);
     }
@@ -208,6 +210,11 @@ template <typename Record>
     return {};
 }
 
+// An INIT is blocked in VMX root operation (SDM Vol. 3C, 24.8), and the first vCPU waits for no start-up IPI.
+[[nodiscard]] bool cannot_wait_for_startup(const SavedVmx& vmx, std::uint16_t vcpu) {
+    return vmx.in_vmx_operation != 0 || vcpu == 0;
+}
+
 // The records of one vCPU, taken off the front of `rest`.
 [[nodiscard]] Check read_vcpu(Bytes& rest, std::uint16_t number, SavedVcpu& vcpu) {
     if (auto r{read_one(rest, SavedRecord::registers, number, vcpu.registers)}; !r) return r;
@@ -219,6 +226,9 @@ template <typename Record>
     vcpu.extended_state = extended.value().payload;
     if (auto r{read_one(rest, SavedRecord::vmx, number, vcpu.vmx)}; !r) return r;
     if (auto r{check_vmx(vcpu.vmx, number)}; !r) return r;
+    if (vcpu.registers.waits_for_startup != 0 && cannot_wait_for_startup(vcpu.vmx, number)) {
+        return RawRecord{SavedRecord::registers, number, {}}.fail(SavedFault::contradiction);
+    }
     const auto fields{[&](SavedRecord type, SavedList<SavedField>& list) -> Check {
         if (auto r{read_list(rest, type, number, list)}; !r) return r;
         return check_fields(list, type, number);

@@ -93,9 +93,10 @@ struct [[gnu::packed]] SavedRegisters {
     std::uint64_t cr2;
     std::uint64_t dr[4]; // DR0 to DR3; DR7 is a field of the VMCS
     std::uint64_t dr6;
-    std::uint64_t xcr0;       // 0 where the processor has no XSAVE
-    std::uint8_t nmi_pending; // one came while L0 ran and is not delivered yet
-    std::uint8_t reserved[7];
+    std::uint64_t xcr0;             // 0 where the processor has no XSAVE
+    std::uint8_t nmi_pending;       // one came while L0 ran and is not delivered yet
+    std::uint8_t waits_for_startup; // L1 has not started this processor yet, or has sent it an INIT
+    std::uint8_t reserved[6];
 };
 
 struct [[gnu::packed]] SavedMsr {

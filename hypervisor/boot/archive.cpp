@@ -16,6 +16,7 @@ extern std::uint8_t bss_start[];
 extern std::uint8_t boot_stack_top[];
 extern const std::uint8_t restart_code[];
 extern const std::uint8_t restart_code_end[];
+extern const std::uint8_t park_code[];
 void boot_main(std::uint32_t magic, std::uint32_t information, Archive* archive);
 }
 
@@ -52,7 +53,7 @@ std::uint64_t archive_bytes(std::uint32_t information) {
 void make_archive(const ArchiveRequest& request) {
     const std::uint64_t begin{request.region.end - archive_bytes(request.information)};
     auto& a{*memory::at_physical<Archive>(begin)};
-    a = {};
+    __builtin_memset(static_cast<void*>(&a), 0, sizeof(a));
     a.begin = begin;
     a.region_begin = request.region.begin;
     a.region_end = request.region.end;
@@ -86,6 +87,13 @@ Archive* archive() {
 
 void use_archive(Archive* archive) {
     the_archive = archive;
+}
+
+void park(std::uint64_t number) {
+    using Park = void (*)(Archive*, std::uint64_t);
+    const std::uint64_t code{code_of(*the_archive) + distance(restart_code, park_code)};
+    reinterpret_cast<Park>(code)(the_archive, number);
+    __builtin_unreachable();
 }
 
 void start_anew(std::uint32_t awaited_crc) {

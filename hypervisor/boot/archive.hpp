@@ -5,6 +5,7 @@
 
 #include "hypervisor/memory/l0_memory.hpp"
 
+#include <atomic>
 #include <cstdint>
 
 namespace shadowtune::boot {
@@ -26,6 +27,16 @@ struct Archive {
     std::uint64_t awaited_crc; // of the saved state that L1's memory was left with
     std::uint64_t bios_int15;  // the BIOS's own vector 15H (boot/bios.hpp)
     std::uint64_t is_single;   // 1: the machine has one processor for certain
+    std::uint64_t listed;      // processors that L0's region was measured for
+
+    // The other processors, while L0 starts anew: out of VMX operation, in a loop of restart.S in here.
+    std::atomic<std::uint64_t> parked; // how many
+    std::atomic<std::uint64_t>
+        called; // the number of the one that goes on now, by the members below; 0: none
+    std::uint64_t called_cr3;
+    std::uint64_t called_stack;
+    std::uint64_t called_argument;
+    std::uint64_t called_entry;
 };
 
 struct ArchiveRequest {
@@ -44,6 +55,10 @@ void make_archive(const ArchiveRequest& request);
 // Of the L0 that runs; null before make_archive().
 [[nodiscard]] Archive* archive();
 void use_archive(Archive* archive);
+
+// On a processor that is out of VMX operation: waits in the archive until it is called by this number. Takes
+// no interrupt and no NMI meanwhile.
+[[noreturn]] void park(std::uint64_t number);
 
 // Overwrites all of L0's memory but the archive with a pattern, brings the image back and begins at
 // boot_main. The processor is out of VMX operation.

@@ -2,6 +2,7 @@
 
 #include "hypervisor/boot/archive.hpp"
 #include "hypervisor/boot/bios.hpp"
+#include "hypervisor/boot/give_up.hpp"
 #include "hypervisor/boot/multiboot2.hpp"
 #include "hypervisor/boot/processor_list.hpp"
 #include "hypervisor/boot/processors.hpp"
@@ -17,7 +18,6 @@
 #include "hypervisor/nested/msr_lists.hpp"
 #include "hypervisor/nested/run.hpp"
 #include "hypervisor/nested/save.hpp"
-#include "hypervisor/nested/unswitched_state.hpp"
 #include "hypervisor/version.hpp"
 #include "hypervisor/vmx/controls.hpp"
 #include "link/frame.hpp"
@@ -173,6 +173,7 @@ void find_processors() {
 [[nodiscard]] memory::L0Memory& settle_again(boot::Archive& archive) {
     boot::use_archive(&archive);
     is_single = archive.is_single != 0;
+    processors.count = archive.listed;
     auto& l0{take_region({archive.region_begin, archive.region_end}, archive.begin)};
     cpu::write_cr3(memory::build_page_tables(l0, reinterpret_cast<std::uint64_t>(image_start), image_size(),
                                              end_of_map()));
@@ -197,6 +198,7 @@ void find_processors() {
     }
     boot::make_archive({region.value(), magic, information});
     boot::archive()->is_single = is_single ? 1 : 0;
+    boot::archive()->listed = processors.count;
     auto& l0{take_region(region.value(), region.value().end - boot::archive_bytes(information))};
     const std::uint64_t cr3{memory::build_page_tables(l0, reinterpret_cast<std::uint64_t>(image_start),
                                                       image_size(), end_of_map())};
@@ -329,16 +331,6 @@ void make_l1_machine(nested::Machine& machine) {
     return machine;
 }
 
-void start_anew(nested::Vcpu& vcpu, std::uint32_t awaited_crc) {
-    auto& hw{vcpu.hardware};
-    vcpu.shadow.destroy(hw);
-    hw.clear(vcpu.vmcs02.region);
-    hw.clear(vcpu.vmcs01.region);
-    vmx::vmxoff();
-    nested::reset_unswitched_state();
-    boot::start_anew(awaited_crc);
-}
-
 [[nodiscard]] l1::L1Entry load_from_modules(nested::Machine& machine) {
     const l1::PhysicalMemory ram{&access_ram, nullptr};
     const auto modules{l1::sort_modules(boot_info, ram)};
@@ -377,10 +369,14 @@ extern "C" void boot_main(std::uint32_t magic, std::uint32_t information, boot::
 
     if (!machine.link.start()) cpu::console_write("shadowtune: no UART at COM2: running without a link\n");
     nested::Vcpu& vcpu{*nested::make_vcpu(machine, *l0.take<vmx::ExitStack>(), feature_control)};
-    boot::start_other_processors(machine, processors, cpu::read_cr3());
+    if (archive != nullptr) {
+        boot::call_parked_processors(machine, *archive, cpu::read_cr3());
+    } else {
+        boot::start_other_processors(machine, processors, cpu::read_cr3());
+    }
     nested::prepare_l1(vcpu, entry);
 
-    auto& commands{commands_place.make(machine, &start_anew)};
+    auto& commands{commands_place.make(machine, &boot::give_up)};
     commands.greet(0);
     if (archive != nullptr) commands.await_l1(vcpu, static_cast<std::uint32_t>(archive->awaited_crc));
     nested::run_bootstrap_processor(vcpu, commands);

@@ -117,6 +117,12 @@ private:
     std::uint8_t* m_saved;
 };
 
+// It fills memory with zeroes first, which takes its time where the lab's instructions are slow (--ips).
+void await_ready(const Clock& clock, const Start& start) {
+    if (!clock.wait(10'000, [&] { return start.stage.load() == Stage::ready; }))
+        cpu::panic("a processor stopped on its way into VMX operation; number", start.apic_id);
+}
+
 // SDM Vol. 3A, 9.4.4.1: INIT, 10 ms, start-up IPI, and a second one where the first brought nothing.
 [[nodiscard]] bool bring_up(const devices::LocalApic& apic, const Clock& clock, const Start& start,
                             std::uint8_t vector) {
@@ -131,9 +137,7 @@ private:
         clock.wait(10);
         return false;
     }
-    // It fills memory with zeroes first, which takes its time where the lab's instructions are slow (--ips).
-    if (!clock.wait(10'000, [&] { return start.stage.load() == Stage::ready; }))
-        cpu::panic("a processor stopped on its way into VMX operation; APIC id", start.apic_id);
+    await_ready(clock, start);
     return true;
 }
 
@@ -212,6 +216,20 @@ void start_other_processors(nested::Machine& machine, const ProcessorList& list,
         Start start{machine, *machine.l0.take<cpu::Processor>(), *machine.l0.take<vmx::ExitStack>(), id};
         page.prepare(start, cr3);
         if (!bring_up(apic, clock, start, page.vector())) say_missing(start.apic_id);
+    }
+}
+
+void call_parked_processors(nested::Machine& machine, Archive& archive, std::uint64_t cr3) {
+    const Clock clock{machine};
+    for (std::uint64_t number{1}; number <= archive.parked; ++number) {
+        Start start{machine, *machine.l0.take<cpu::Processor>(), *machine.l0.take<vmx::ExitStack>(),
+                    static_cast<std::uint32_t>(number)};
+        archive.called_cr3 = cr3;
+        archive.called_stack = reinterpret_cast<std::uint64_t>(&start.stack.vcpu);
+        archive.called_argument = reinterpret_cast<std::uint64_t>(&start);
+        archive.called_entry = reinterpret_cast<std::uint64_t>(&ap_main);
+        archive.called = number;
+        await_ready(clock, start);
     }
 }
 

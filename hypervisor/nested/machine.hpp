@@ -11,6 +11,7 @@
 #include "hypervisor/memory/memory_map.hpp"
 #include "hypervisor/nested/entry_checks.hpp"
 #include "hypervisor/nested/merge.hpp"
+#include "hypervisor/nested/turns.hpp"
 #include "hypervisor/shadow/generations.hpp"
 #include "vmcs/machine.hpp"
 
@@ -41,6 +42,7 @@ struct Machine {
     // L1's INIT and start-up IPIs are L0's: all but the machine that has a single processor for certain.
     bool intercepts_ipis{true};
     std::atomic<bool> apic_pages_lock{false};
+    Turns turns{};              // nested/standstill.hpp
     std::size_t ept02_pages{0}; // for the tables of each vCPU's EPT02
     // Of the snapshot that the vCPUs freeze their counters for; never 0 then. L0's own, for hosts may use an
     // id again.

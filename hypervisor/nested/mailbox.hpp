@@ -37,6 +37,10 @@ public:
 
     [[nodiscard]] bool is_empty() const { return m_word.load(std::memory_order_relaxed) == 0; }
     [[nodiscard]] bool has_init() const { return (m_word.load() & init_bit) != 0; }
+    [[nodiscard]] bool has_ipi() const { return (m_word.load() & (init_bit | startup_bit)) != 0; }
+
+    // Leaves the rest where it is.
+    [[nodiscard]] bool take_freeze() { return (m_word.fetch_and(~freeze_bit) & freeze_bit) != 0; }
 
     [[nodiscard]] Mail take() {
         const std::uint32_t word{m_word.exchange(0)};

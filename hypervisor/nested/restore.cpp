@@ -4,6 +4,7 @@
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/l2_bitmaps.hpp"
 #include "hypervisor/nested/save.hpp"
+#include "hypervisor/nested/standstill.hpp"
 #include "hypervisor/nested/unswitched_state.hpp"
 #include "hypervisor/shadow/shadowing.hpp"
 #include "hypervisor/vmx/controls.hpp"
@@ -81,6 +82,7 @@ void load_l1(Vcpu& vcpu, const SavedVcpu& saved) {
         vcpu.registers.value[i] = saved.registers.general[i];
     if (saved.registers.nmi_pending != 0) cpu::set_nmi_pending();
     vcpu.feature_control = saved.vmx.feature_control;
+    vcpu.waits_for_startup = saved.registers.waits_for_startup != 0;
     vcpu.in_vmx_operation = saved.vmx.in_vmx_operation != 0;
     vcpu.vmxon_pointer = saved.vmx.vmxon_pointer;
     vcpu.reason = saved.vmx.reason;
@@ -133,41 +135,8 @@ void load_counts(Vcpu& vcpu, const SavedVcpu& saved) {
         {from.vmread_executed, from.vmwrite_executed, from.vmptrld_executed, from.vmclear_executed});
 }
 
-} // namespace
-
-RestoreCheck check_restorable(Vcpu& vcpu, std::span<const std::uint8_t> from) {
-    const Machine& machine{vcpu.machine};
-    const auto parsed{link::SavedState::parse(from)};
-    if (!parsed) return refuse(RestoreFault::malformed, static_cast<std::uint32_t>(parsed.error().fault));
-    const link::SavedState& state{parsed.value()};
-    const RestoreTarget target{*machine.l1_map,
-                               machine.l1.hidden(),
-                               crc_of(machine.map),
-                               cpu::cpuid(1).eax,
-                               1,
-                               machine.hardware_msrs,
-                               machine.offered_msrs,
-                               machine.physical_fields,
-                               machine.offered_fields,
-                               machine.processor};
-    if (const RestoreCheck c{check_machine(state, target)}; !c) return c;
-    const SavedVcpu saved{state.vcpu(vcpu.number)};
-    const Vmcs12Values vmcs01{read_vmcs01(vcpu)};
-    vcpu.hardware.make_current(current_vmcs(vcpu).region);
-    return check_vcpu(saved, target, vmcs01, context_of(saved, machine));
-}
-
-RestoreCheck restore(Vcpu& vcpu, std::span<const std::uint8_t> from) {
-    if (const RestoreCheck c{check_restorable(vcpu, from)}; !c) return c;
-    Machine& machine{vcpu.machine};
-    const link::SavedState state{link::SavedState::parse(from).value()};
-    const SavedVcpu saved{state.vcpu(vcpu.number)};
-    RestoreCheck loaded{load_processor(saved)};
-    if (loaded) loaded = load_bitmaps(machine, state.bitmaps());
-    if (!loaded) {
-        reset_unswitched_state();
-        return loaded;
-    }
+// On the vCPU's own processor, into which load_processor() has put what VMX does not switch.
+void load_vcpu(Vcpu& vcpu, const SavedVcpu& saved) {
     shadow::move_to_newest(vcpu);
     load_l1(vcpu, saved);
     if (saved.vmx.current_vmcs != link::no_address) {
@@ -178,6 +147,45 @@ RestoreCheck restore(Vcpu& vcpu, std::span<const std::uint8_t> from) {
     }
     vcpu.hardware.make_current(current_vmcs(vcpu).region);
     load_counts(vcpu, saved);
+}
+
+} // namespace
+
+RestoreCheck check_restorable(Vcpu& vcpu, std::span<const std::uint8_t> from) {
+    const Machine& machine{vcpu.machine};
+    const auto parsed{link::SavedState::parse(from)};
+    if (!parsed) return refuse(RestoreFault::malformed, static_cast<std::uint32_t>(parsed.error().fault));
+    const link::SavedState& state{parsed.value()};
+    const RestoreTarget target{*machine.l1_map,      machine.l1.hidden(),     crc_of(machine.map),
+                               cpu::cpuid(1).eax,    machine.vcpu_count,      machine.hardware_msrs,
+                               machine.offered_msrs, machine.physical_fields, machine.offered_fields,
+                               machine.processor};
+    if (const RestoreCheck c{check_machine(state, target)}; !c) return c;
+    const SavedVcpu saved{state.vcpu(vcpu.number)};
+    const Vmcs12Values vmcs01{read_vmcs01(vcpu)};
+    vcpu.hardware.make_current(current_vmcs(vcpu).region);
+    return check_vcpu(saved, target, vmcs01, context_of(saved, machine));
+}
+
+RestoreCheck restore(Vcpu& vcpu, std::span<const std::uint8_t> from) {
+    if (!call_others(vcpu)) return refuse(RestoreFault::vcpus_not_at_rest, 0);
+    const RestoreCheck fits{on_every_vcpu(vcpu, [&](Vcpu& each) { return check_restorable(each, from); })};
+    if (!fits) return fits;
+    Machine& machine{vcpu.machine};
+    const link::SavedState state{link::SavedState::parse(from).value()};
+    RestoreCheck loaded{
+        on_every_vcpu(vcpu, [&](Vcpu& each) { return load_processor(state.vcpu(each.number)); })};
+    if (loaded) loaded = load_bitmaps(machine, state.bitmaps());
+    const auto finish{[&](Vcpu& each) -> RestoreCheck {
+        if (loaded) {
+            load_vcpu(each, state.vcpu(each.number));
+        } else {
+            reset_unswitched_state();
+        }
+        return {};
+    }};
+    static_cast<void>(on_every_vcpu(vcpu, finish));
+    if (!loaded) return loaded;
     machine.l1_kind = static_cast<link::L1Kind>(state.machine().l1_kind);
     __builtin_memcpy(machine.l1_name, state.machine().l1_name, sizeof(machine.l1_name));
     return {};

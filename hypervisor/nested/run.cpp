@@ -7,6 +7,7 @@
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/guest.hpp"
 #include "hypervisor/nested/l2_bitmaps.hpp"
+#include "hypervisor/nested/standstill.hpp"
 #include "hypervisor/nested/startup.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/nested/vmx_result.hpp"
@@ -108,8 +109,13 @@ vmx::Entry handle_exit(Vcpu& vcpu) {
             vcpu.statistics.round_trip_ticks += whole;
     }
     // An INIT that is blocked is no part of a saved state: it first comes through.
-    if (is_bootstrap(vcpu) && the_commands->must_hold() && !vcpu.init_is_blocked) {
-        the_commands->hold(vcpu);
+    const bool holds{is_bootstrap(vcpu) && the_commands->must_hold() && !vcpu.init_is_blocked};
+    if (holds || vcpu.machine.turns.is_called()) {
+        if (holds) {
+            the_commands->hold(vcpu);
+        } else {
+            stand_still_if_called(vcpu);
+        }
         if (vcpu.runs_l2) load_l2_timer(vcpu); // L1's has gone on
         pass_on_nmi(vcpu);
     }
@@ -144,7 +150,7 @@ void run_bootstrap_processor(Vcpu& vcpu, shadow::Commands& commands) {
 }
 
 void run_application_processor(Vcpu& vcpu) {
-    wait_for_first_startup(vcpu);
+    wait_for_first_startup(vcpu); // or until an L1 is restored
     vmx::vmx_first_entry(vcpu.stack, vmx::Entry::launch);
 }
 

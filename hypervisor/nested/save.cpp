@@ -3,6 +3,7 @@
 #include "hypervisor/cpu/descriptors.hpp"
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/nested/field_classes.hpp"
+#include "hypervisor/nested/standstill.hpp"
 #include "hypervisor/nested/unswitched_state.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/shadow/shadowing.hpp"
@@ -48,6 +49,7 @@ using link::SavedStateWriter;
         record.general[i] = i == vmx::rsp_number ? 0 : vcpu.registers.value[i];
     read_unswitched_registers(record);
     record.nmi_pending = cpu::is_nmi_pending() ? 1 : 0;
+    record.waits_for_startup = vcpu.waits_for_startup ? 1 : 0;
     return record;
 }
 
@@ -100,7 +102,7 @@ void write_hardware_fields(SavedStateWriter& writer, vmx::Hardware& hw, const vm
     });
 }
 
-void write_vcpu(SavedStateWriter& writer, Vcpu& vcpu, std::span<const std::uint8_t> extended_state) {
+void write_records(SavedStateWriter& writer, Vcpu& vcpu, std::span<const std::uint8_t> extended_state) {
     auto& hw{vcpu.hardware};
     const Machine& machine{vcpu.machine};
     const auto number{static_cast<std::uint16_t>(vcpu.number)};
@@ -142,22 +144,36 @@ void gather_vmcs12(Vcpu& vcpu) {
     vcpu.hardware.make_current(vcpu.vmcs01.region);
 }
 
+// On the vCPU's own processor.
+[[nodiscard]] RestoreCheck write_vcpu(SavedStateWriter& writer, Vcpu& vcpu) {
+    // vmcs02 has not run in L2's wait-for-SIPI state.
+    if (vcpu.runs_l2 && vcpu.waits_for_startup) {
+        return Failure{RestoreRefusal{RestoreFault::vcpus_not_at_rest, 0}};
+    }
+    const std::span<const std::uint8_t> extended_state{read_extended_state()};
+    if (extended_state.empty()) return Failure{RestoreRefusal{RestoreFault::bad_extended_state, 0}};
+    gather_vmcs12(vcpu);
+    write_records(writer, vcpu, extended_state);
+    vcpu.hardware.make_current(current_vmcs(vcpu).region);
+    return {};
+}
+
 } // namespace
 
 Result<std::size_t, RestoreRefusal> save(Vcpu& vcpu, std::span<std::uint8_t> to) {
     const Machine& machine{vcpu.machine};
+    if (!call_others(vcpu)) return Failure{RestoreRefusal{RestoreFault::vcpus_not_at_rest, 0}};
     if (!machine.a20.is_at_rest()) return Failure{RestoreRefusal{RestoreFault::a20_gate_in_use, 0}};
-    const std::span<const std::uint8_t> extended_state{read_extended_state()};
-    if (extended_state.empty()) return Failure{RestoreRefusal{RestoreFault::bad_extended_state, 0}};
-    gather_vmcs12(vcpu);
-    SavedStateWriter writer{to, 1};
+    SavedStateWriter writer{to, static_cast<std::uint16_t>(machine.vcpu_count)};
     writer.write(SavedRecord::machine, link::whole_machine, machine_record(machine));
     writer.write(SavedRecord::bitmaps, link::whole_machine, machine.generations.save());
-    write_vcpu(writer, vcpu, extended_state);
-    vcpu.hardware.make_current(current_vmcs(vcpu).region);
+    const RestoreCheck written{on_every_vcpu(vcpu, [&](Vcpu& each) { return write_vcpu(writer, each); })};
+    if (!written) return Failure{written.error()};
     const std::size_t size{writer.finish()};
     if (size == 0) return Failure{RestoreRefusal{RestoreFault::too_large, 0}};
-    if (const RestoreCheck c{check_restorable(vcpu, to.first(size))}; !c) return Failure{c.error()};
+    const RestoreCheck fits{
+        on_every_vcpu(vcpu, [&](Vcpu& each) { return check_restorable(each, to.first(size)); })};
+    if (!fits) return Failure{fits.error()};
     return size;
 }
 

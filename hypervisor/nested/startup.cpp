@@ -7,8 +7,11 @@
 #include "hypervisor/nested/init_state.hpp"
 #include "hypervisor/nested/run.hpp"
 #include "hypervisor/nested/sleep.hpp"
+#include "hypervisor/nested/standstill.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/shadow/shadowing.hpp"
+
+#include <optional>
 
 namespace shadowtune::nested {
 
@@ -16,9 +19,11 @@ namespace {
 
 using vmcs::ExitReason;
 
-// What L0 does for itself while a vCPU waits for a start-up IPI. vmcs01 or vmcs02 is current, and stays so.
+// What L0 does for itself while a vCPU waits for a start-up IPI. vmcs01 or vmcs02 is current, and stays so,
+// but where an L1 is restored meanwhile.
 void serve_while_waiting(Vcpu& vcpu) {
     if (cpu::is_stopping()) cpu::stop_here();
+    stand_still_if_called(vcpu);
     serve_link(vcpu);
     if (vcpu.in_force == &vcpu.machine.generations.newest()) return;
     vcpu.hardware.make_current(vcpu.vmcs01.region);
@@ -26,8 +31,9 @@ void serve_while_waiting(Vcpu& vcpu) {
     if (vcpu.runs_l2) vcpu.hardware.make_current(vcpu.vmcs02.region);
 }
 
-// The next start-up IPI's vector. All else is blocked meanwhile: INIT, NMI, SMI, interrupts.
-[[nodiscard]] std::uint8_t wait_for_startup(Vcpu& vcpu) {
+// The next start-up IPI's vector; none where an L1 was restored that does not wait here. All else is blocked
+// meanwhile: INIT, NMI, SMI, interrupts.
+[[nodiscard]] std::optional<std::uint8_t> wait_for_startup(Vcpu& vcpu) {
     vcpu.waits_for_startup = true;
     for (;;) {
         const Mail mail{vcpu.mailbox.take()};
@@ -37,6 +43,7 @@ void serve_while_waiting(Vcpu& vcpu) {
             return mail.startup_vector;
         }
         serve_while_waiting(vcpu);
+        if (!vcpu.waits_for_startup) return std::nullopt;
         sleep_until_mail(vcpu);
     }
 }
@@ -52,7 +59,8 @@ void reset_l1(Vcpu& vcpu, const Mail& mail) {
     reset_local_apic(vcpu);
     // The bootstrap processor begins at its reset vector at once (9.4.1).
     if (is_bootstrap(vcpu)) return;
-    start_l1_at(vcpu, mail.startup ? mail.startup_vector : wait_for_startup(vcpu));
+    const std::optional<std::uint8_t> vector{mail.startup ? mail.startup_vector : wait_for_startup(vcpu)};
+    if (vector) start_l1_at(vcpu, *vector);
 }
 
 // What an INIT does depends on what the processor is doing; a start-up IPI behind it counts only where it
@@ -88,13 +96,14 @@ void take_init_signal(Vcpu& vcpu) {
 
 void wait_for_first_startup(Vcpu& vcpu) {
     write_init_state(vcpu);
-    start_l1_at(vcpu, wait_for_startup(vcpu));
+    if (const auto vector{wait_for_startup(vcpu)}) start_l1_at(vcpu, *vector);
 }
 
 void wait_for_startup_of_l2(Vcpu& vcpu) {
-    const std::uint8_t vector{wait_for_startup(vcpu)};
+    const auto vector{wait_for_startup(vcpu)};
+    if (!vector) cpu::panic("L2 waited for a start-up IPI, and its L1 is another now; vCPU", vcpu.number);
     vcpu.exit_tsc = cpu::rdtsc();
-    deliver_exit_to_l1(vcpu, {true, static_cast<std::uint32_t>(ExitReason::startup_ipi), vector});
+    deliver_exit_to_l1(vcpu, {true, static_cast<std::uint32_t>(ExitReason::startup_ipi), *vector});
     // vmcs02 never ran in this state: the next entry must find it in vmcs12 (nested/enter_l2.cpp).
     fetch_field(vcpu, vmcs::index_of(F::guest_activity_state));
 }

@@ -121,7 +121,9 @@ std::uint32_t load_unswitched_msrs(const link::SavedList<link::SavedMsr>& msrs) 
 }
 
 void reset_unswitched_state() {
-    load_unswitched_registers({{}, 0, {}, dr6_after_reset, 0, 0, {}});
+    link::SavedRegisters after_reset{};
+    after_reset.dr6 = dr6_after_reset;
+    load_unswitched_registers(after_reset);
     for (const UnswitchedMsr& msr : unswitched_msrs) {
         std::uint64_t ignored{};
         if (cpu::try_rdmsr(msr.number, ignored))

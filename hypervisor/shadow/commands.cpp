@@ -42,8 +42,8 @@ void read_cpu_brand(char (&brand)[48]) {
 
 Commands::Commands(nested::Machine& machine, StartAnew start_anew)
     : m_machine{machine}, m_start_anew{start_anew} {
-    constexpr std::size_t pages{nested::max_saved_vcpu / memory::page_size};
-    m_blob.start({memory::at_physical<std::uint8_t>(machine.l0.take_pages(pages)), nested::max_saved_vcpu});
+    const std::size_t room{nested::max_saved_vcpu * machine.vcpu_count};
+    m_blob.start({memory::at_physical<std::uint8_t>(machine.l0.take_pages(room / memory::page_size)), room});
 }
 
 // Another processor's vCPU may be changing while it is looked at: each of these is one load.

@@ -3,6 +3,7 @@
 
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/nested/save.hpp"
+#include "hypervisor/nested/standstill.hpp"
 #include "hypervisor/shadow/commands.hpp"
 #include "link/frame.hpp"
 
@@ -86,11 +87,6 @@ void Commands::ask_to_save(std::uint32_t id) {
     if (m_hold == Hold::awaited) {
         return send_blob_state(MessageType::save_request, id, CommandStatus::l1_stopped);
     }
-    // The others would go on while one is saved.
-    if (m_machine.vcpu_count != 1) {
-        return send_blob_state(MessageType::save_request, id, CommandStatus::cannot_save,
-                               {RestoreFault::other_vcpus, 0});
-    }
     m_hold = Hold::asked;
     m_save_id = id;
 }
@@ -113,6 +109,7 @@ void Commands::hold(nested::Vcpu& vcpu) {
     save(vcpu);
     while (m_hold == Hold::saved)
         serve(vcpu);
+    nested::let_others_go(vcpu);
     // The round trip that was under way has not taken this long.
     vcpu.l2_exit_tsc += cpu::rdtsc() - start;
 }
@@ -205,7 +202,9 @@ void Commands::commit_restore(nested::Vcpu& vcpu, const link::RestoreCommit& req
     if (!m_blob.finish(request.crc)) {
         return refuse(MessageType::restore_commit, request.id, CommandStatus::other_blob);
     }
-    if (const auto restored{nested::restore(vcpu, m_blob.bytes())}; !restored) {
+    const auto restored{nested::restore(vcpu, m_blob.bytes())};
+    nested::let_others_go(vcpu);
+    if (!restored) {
         link::Acknowledge no{};
         no.id = request.id;
         no.command = static_cast<std::uint8_t>(MessageType::restore_commit);

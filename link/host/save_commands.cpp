@@ -60,6 +60,8 @@ constexpr int most_parts_in_vain{8};
         return "L1 is in VMX operation, but its IA32_FEATURE_CONTROL does not allow it";
     case RestoreFault::a20_gate_in_use:
         return "L1 has closed the A20 gate, or is about to, which is not saved";
+    case RestoreFault::vcpus_not_at_rest:
+        return "a processor does not come to rest, or L1 has an INIT or start-up IPI on its way; save again";
     }
     return "reason " + std::to_string(static_cast<unsigned>(fault)) + " is not known to these tools";
 }

@@ -55,6 +55,12 @@ struct SavedSample {
         vmx.launched = 0;
     }
 
+    void outside_vmx() {
+        no_vmcs();
+        vmx.in_vmx_operation = 0;
+        vmx.vmxon_pointer = no_address;
+    }
+
     [[nodiscard]] std::vector<std::uint8_t> write() const {
         std::vector<std::uint8_t> bytes(1 << 20);
         SavedStateWriter writer{bytes, vcpus};

@@ -153,6 +153,19 @@ TEST(SavedState, RefusesWhatContradictsItself) {
         {"generation 0", [](SavedSample& s) { s.bitmaps.generation = 0; }, SavedFault::bad_value},
         {"RSP twice", [](SavedSample& s) { s.registers.general[4] = 1; }, SavedFault::bad_value},
         {"half an NMI", [](SavedSample& s) { s.registers.nmi_pending = 2; }, SavedFault::bad_value},
+        {"half a wait", [](SavedSample& s) { s.registers.waits_for_startup = 2; }, SavedFault::bad_value},
+        {"the first vCPU waits for a start-up IPI",
+         [](SavedSample& s) {
+             s.outside_vmx();
+             s.registers.waits_for_startup = 1;
+         },
+         SavedFault::contradiction},
+        {"a start-up IPI in VMX operation",
+         [](SavedSample& s) {
+             s.no_vmcs();
+             s.registers.waits_for_startup = 1;
+         },
+         SavedFault::contradiction},
         {"MSR twice", [](SavedSample& s) { s.msrs[1].number = s.msrs[0].number; }, SavedFault::out_of_order},
         {"L2 outside VMX operation", [](SavedSample& s) { s.vmx.in_vmx_operation = 0; },
          SavedFault::contradiction},

@@ -45,6 +45,22 @@ TEST(Mailbox, AnInitUndoesAnEarlierStartup) {
     EXPECT_EQ(mail.startup_vector, 0x20);
 }
 
+TEST(Mailbox, AFreezeIsTakenAlone) {
+    Mailbox box{};
+    EXPECT_FALSE(box.take_freeze());
+    box.post_startup(0x10);
+    box.post_freeze();
+    EXPECT_TRUE(box.take_freeze());
+    EXPECT_FALSE(box.take_freeze());
+    EXPECT_TRUE(box.has_ipi());
+    EXPECT_EQ(box.take().startup_vector, 0x10);
+    box.post_freeze();
+    box.post_look();
+    EXPECT_FALSE(box.has_ipi());
+    box.post_init();
+    EXPECT_TRUE(box.has_ipi());
+}
+
 TEST(Mailbox, ALookWakesAndSaysNothing) {
     Mailbox box{};
     box.post_look();

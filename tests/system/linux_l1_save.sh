@@ -1,9 +1,11 @@
 #!/bin/bash
-# linux_l1_save.sh CYCLES: Linux 6.1 as L1, whose KVM runs an L2, is saved in the middle of it, the VMM starts anew, and L1
-# goes on; so many times. Each L2 gives the result that it gives on the bare processor.
+# linux_l1_save.sh CYCLES [PROCESSORS]: Linux 6.1 as L1, whose KVM runs an L2, is saved in the middle of it, the VMM starts anew,
+# and L1 goes on; so many times. With 2 PROCESSORS an L2 runs on each. Each L2 gives the result that it gives on the bare
+# processor.
 source "$(dirname "$0")/lab.sh"
 
 workload=${WORKLOAD:-mix 2000}
+processors=${2:-1}
 
 linux_l1
 lab_start --bare --ips 50000000 --timeout 600
@@ -13,8 +15,8 @@ lab_end
 wanted=$(grep -o 'result=[0-9a-f]*' "$OUTPUT") || die "the workload gave no result on the bare processor"
 
 linux_l1
-lab_start_under_vmm --ips 50000000 --timeout 3400
-wait_for "L1 ready" 1 120
+lab_start_under_vmm --ips 50000000 --timeout 3400 --cpus "$processors"
+wait_for "L1 ready" 1 300
 
 state=$WORK/l1.state
 link_verb() { "$SHADOWTUNE" "$@" --link "$LINK" --timeout 120 >>"$WORK/verbs.out" 2>&1 || { cat "$WORK/verbs.out" >&2; die "'$*' failed"; }; }
@@ -25,14 +27,19 @@ handling=0
 others=0
 typed=0
 for ((cycle = 1; cycle <= $1; ++cycle)); do
-    # The next one waits in the console while one runs.
-    while [ "$typed" -lt $(($(results) + 2)) ]; do type_line "$workload"; typed=$((typed + 1)); done
+    # The next ones wait in the console while some run.
+    while [ "$typed" -lt $(($(results) + 2 * processors)) ]; do
+        if [ "$processors" -eq 1 ]; then type_line "$workload"; else type_line "$workload $((typed % processors))"; fi
+        typed=$((typed + 1))
+    done
     link_verb save "$state"
-    case $("$SHADOWTUNE" info "$state" --format json | sed -n 's/^ *"mode": "\(.*\)",$/\1/p') in
-    "L2 runs") in_l2=$((in_l2 + 1)) ;;
-    "L1 handles"*) handling=$((handling + 1)) ;;
-    *) others=$((others + 1)) ;;
-    esac
+    while read -r mode; do
+        case $mode in
+        "L2 runs") in_l2=$((in_l2 + 1)) ;;
+        "L1 handles"*) handling=$((handling + 1)) ;;
+        *) others=$((others + 1)) ;;
+        esac
+    done < <("$SHADOWTUNE" info "$state" --format json | sed -n 's/^ *"mode": "\(.*\)",$/\1/p')
     link_verb restart "$state"
     link_verb restore "$state"
 done

@@ -1,13 +1,17 @@
 #!/bin/bash
-# micro_l1_save.sh CYCLES SEED [FAULTS]: so many times the micro-L1 is saved while it makes round trips and checks every
-# value, the VMM starts anew, and L1 goes on in it: no value lost, none stale.
+# micro_l1_save.sh CYCLES SEED [PROCESSORS [OPTION...]]: so many times the micro-L1 is saved while it makes round trips and
+# checks every value, the VMM starts anew, and L1 goes on in it: no value lost, none stale. With 2 PROCESSORS on both at once.
+# The variable CPUS gives the machine more, which L1 never starts. OPTION: of `lab run`, for example --link-faults 7,1/100.
 source "$(dirname "$0")/lab.sh"
 
-micro_l1 "script=fire seed=$2 mark=500 out=e9 wait=1"
-lab_start_under_vmm --timeout 3000 --ips 4000000 ${3:+--link-faults "$3"}
+processors=${3:-1}
+prefixes=("")
+[ "$processors" -eq 1 ] || prefixes+=("P1 ")
+micro_l1 "script=fire seed=$2 mark=500 out=e9 wait=1 processors=$processors"
+lab_start_under_vmm --timeout 3000 --ips 4000000 --cpus "${CPUS:-$processors}" "${@:4}"
 wait_for "^READY" 1 120
 type_line "run"
-wait_for '^MARK' 1 120
+for prefix in "${prefixes[@]}"; do wait_for "^${prefix}MARK" 1 120; done
 
 state=$WORK/l1.state
 link_verb() { "$SHADOWTUNE" "$@" --link "$LINK" --timeout 120 >>"$WORK/verbs.out" 2>&1 || { cat "$WORK/verbs.out" >&2; die "'$*' failed"; }; }
@@ -16,17 +20,21 @@ in_l2=0
 in_l1=0
 for ((cycle = 1; cycle <= $1; ++cycle)); do
     link_verb save "$state"
-    if "$SHADOWTUNE" info "$state" --format json | grep -q '"runs_l2": true'; then in_l2=$((in_l2 + 1)); else in_l1=$((in_l1 + 1)); fi
+    running=$("$SHADOWTUNE" info "$state" --format json | grep -c '"runs_l2": true' || true)
+    in_l2=$((in_l2 + running))
+    in_l1=$((in_l1 + processors - running))
     [ -z "${SAVE_TRACE:-}" ] || { date +%T.%N >&2; ls -l "$state" >&2; }
     link_verb restart "$state"
     link_verb restore "$state"
 done
-marks=$(grep -c '^MARK' "$OUTPUT")
-wait_for '^MARK' $((marks + 2)) 120
+for prefix in "${prefixes[@]}"; do
+    marks=$(grep -c "^${prefix}MARK" "$OUTPUT")
+    wait_for "^${prefix}MARK" $((marks + 2)) 120
+done
 type_line "stop"
-wait_for '^DONE run' 1 120
+for prefix in "${prefixes[@]}"; do wait_for "^${prefix}DONE run" 1 120; done
 type_line "quit"
 lab_end
-check_summary
+for prefix in "${prefixes[@]}"; do check_summary "$prefix"; done
 echo "RESULT name=save cycles=$1 in_l2=$in_l2 in_l1=$in_l1"
-grep '^RESULT name=fire' "$OUTPUT"
+grep -E '^(P1 )?RESULT name=fire' "$OUTPUT"
