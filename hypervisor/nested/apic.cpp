@@ -187,7 +187,7 @@ bool emulate_protected_write(Vcpu& vcpu, std::uint64_t l1_address, std::uint64_t
         stop_l1(vcpu, "page tables, a stack or code in the page of a local APIC");
     GuestStore store{};
     switch (execute_store(vcpu, vcpu.machine.l1.pointer(l1_address), store)) {
-    case StoreOutcome::again: return true;
+    case StoreOutcome::again: forget_translations(vcpu); return true;
     case StoreOutcome::not_known: inject_exception(vcpu, vmx::vector::general_protection, 0); return true;
     case StoreOutcome::done: break;
     }

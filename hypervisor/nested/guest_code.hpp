@@ -17,8 +17,8 @@ struct GuestCode {
     CodeSize size{CodeSize::bits64};
 };
 
-// Without bytes where the guest's own tables no longer lead to them: another processor has changed them, and
-// the instruction is to be executed again.
+// Without bytes where the guest's tables, or L1's EPT, no longer lead to them: they have changed since the
+// processor cached what they said, and the instruction is to be executed again by what they say now.
 [[nodiscard]] GuestCode fetch_guest_code(Vcpu& vcpu);
 
 // Copies from the guest's linear memory, as the processor would read data; false where its tables do not lead

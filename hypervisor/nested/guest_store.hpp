@@ -14,9 +14,10 @@ struct GuestStore {
     unsigned bytes{4};
 };
 
+// `again`: without what the processor has cached of the guest's tables and L1's, or it comes here for ever.
 enum class StoreOutcome : std::uint8_t {
     done,      // the guest is behind the instruction, or behind one turn of a repeated one; write the value
-    again,     // the instruction's bytes or its source cannot be reached any more: let the guest try again
+    again,     // the instruction's bytes or its source cannot be reached any more: the guest tries again
     not_known, // no instruction that nested/store_instruction.hpp knows
 };
 

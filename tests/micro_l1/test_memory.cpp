@@ -1,4 +1,4 @@
-// Features: EPT rights, remapping, misconfiguration, accessed and dirty bits, VPID.
+// Features: EPT rights, remapping, misconfiguration, accessed and dirty bits, VPID, stores to the local APIC.
 
 #include "tests/micro_l1/cpu.hpp"
 #include "tests/micro_l1/l2_harness.hpp"
@@ -158,6 +158,75 @@ void dirty_again() {
     l2.conclude();
 }
 
+// L2 writes its local APIC's task-priority register, from a page that holds nothing else of this file's L2s.
+constexpr std::uint64_t apic_page{0xFEE00000};
+constexpr std::uint32_t some_priority{0x20};
+
+[[nodiscard]] volatile std::uint32_t& task_priority() {
+    return *reinterpret_cast<volatile std::uint32_t*>(apic_page + 0x80);
+}
+
+[[gnu::aligned(4096)]] void l2_writes_priority() {
+    l2_call(1);
+    *reinterpret_cast<volatile std::uint32_t*>(apic_page + 0x80) = some_priority;
+    l2_done();
+}
+
+[[nodiscard]] bool go_to_priority(L2& l2) {
+    task_priority() = 0;
+    Ept& ept{feature_ept()};
+    ept.map_identity();
+    ept.small_entry(apic_page) = apic_page | ept_all; // uncacheable
+    return l2.prepare(basic_controls(), ept, l2_writes_priority);
+}
+
+void conclude_priority(L2& l2) {
+    l2.same("task priority", some_priority, task_priority());
+    task_priority() = 0;
+    l2.conclude();
+}
+
+// L1 takes all of L2's code and tables out of its EPT and goes without INVEPT: L2 may run on for as long as
+// the processor still knows the old translations, whatever it executes, and then there is a violation.
+void stale_translations() {
+    L2 l2{"features.ept-stale-store-to-apic"};
+    if (!go_to_priority(l2)) return;
+    flush_ept();
+    if (!l2.go_to(ExitReason::vmcall)) return;
+    const std::uint64_t code{get(Field::guest_rip)};
+    l2.skip_instruction();
+    feature_ept().map_large(code, 0, 0);
+    if (!l2.go()) return;
+    if (l2.reason == static_cast<std::uint64_t>(ExitReason::ept_violation)) {
+        constexpr std::uint64_t large_size{2U << 20};
+        const std::uint64_t start{code & ~(large_size - 1)};
+        feature_ept().map_large(start, start, ept_all);
+        if (!l2.go()) return;
+    }
+    l2.same("exit reason", static_cast<std::uint64_t>(ExitReason::vmcall), l2.reason);
+    l2.same("last word of L2", l2_done_word, l2.registers.rax);
+    conclude_priority(l2);
+}
+
+// The code can be fetched and not be read.
+void execute_only() {
+    constexpr std::string_view test{"features.ept-execute-only-store-to-apic"};
+    constexpr std::uint32_t ept_vpid_cap{0x48C};
+    if ((read_msr(ept_vpid_cap) & 1U) == 0) {
+        skip(test, "the processor has no execute-only translations");
+        return;
+    }
+    L2 l2{test};
+    if (!go_to_priority(l2)) return;
+    const std::uint64_t code{reinterpret_cast<std::uint64_t>(&l2_writes_priority)};
+    feature_ept().map_small(code, code, ept_execute);
+    flush_ept();
+    if (!l2.go_to(ExitReason::vmcall)) return;
+    l2.skip_instruction();
+    if (!l2.run_to_done({})) return;
+    conclude_priority(l2);
+}
+
 } // namespace
 
 void test_memory() {
@@ -166,6 +235,8 @@ void test_memory() {
     misconfiguration();
     accessed_and_dirty();
     dirty_again();
+    stale_translations();
+    execute_only();
     feature_ept().map_identity();
 }
 
