@@ -35,6 +35,21 @@ enum class EptpError : std::uint8_t { ok, memory_type, walk_length, accessed_dir
     return (eptp & 0x40U) != 0;
 }
 
+// 29.3.3.2, 29.3.5: with accessed and dirty flags an access to L2's paging structures counts as a write, and
+// an EPT violation tells it as a read and a write (28.2.1).
+[[nodiscard]] constexpr std::uint64_t page_walk_access(std::uint64_t eptp, std::uint64_t access) {
+    return eptp_accessed_dirty(eptp) ? vmx::ept_violation::read | vmx::ept_violation::write : access;
+}
+
+// By the exit qualification of an EPT violation; Bochs 2.7 sets bit 1 alone for such a page walk.
+[[nodiscard]] constexpr std::uint64_t violating_access(std::uint64_t eptp, std::uint64_t qualification) {
+    namespace violation = vmx::ept_violation;
+    const std::uint64_t access{qualification & violation::access_mask};
+    const bool is_page_walk{(qualification & (violation::linear_address_valid | violation::final_access)) ==
+                            violation::linear_address_valid};
+    return is_page_walk ? page_walk_access(eptp, access) : access;
+}
+
 // What the walk must know: the EPTP in force and what L1 was offered.
 struct EptSettings {
     std::uint64_t eptp{0};

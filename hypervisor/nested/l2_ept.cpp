@@ -159,7 +159,8 @@ void handle_ept_violation(Vcpu& vcpu) {
         if (emulate_protected_write(vcpu, address, qualification)) return;
         stop_l1(vcpu, "EPT violation of L2 without EPT of L1");
     }
-    const EptWalk walk{walk_for_l2(vcpu, address, qualification & vmx::ept_violation::access_mask)};
+    const EptWalk walk{
+        walk_for_l2(vcpu, address, violating_access(vcpu.vmcs12.get(F::ept_pointer), qualification))};
     const bool writes{(qualification & vmx::ept_violation::write) != 0};
     if (walk.outcome == EptOutcome::ok && writes && is_own_apic_page(vcpu, walk.address) &&
         emulate_protected_write(vcpu, walk.address, qualification)) {

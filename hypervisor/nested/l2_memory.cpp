@@ -18,19 +18,19 @@ public:
 
     [[nodiscard]] std::uint64_t read64(std::uint64_t guest_physical) {
         std::uint64_t address{};
-        return find(guest_physical, read_access(), address) ? m_vcpu.machine.l1.read64(address) : 0;
+        return find(guest_physical, violation::read, address) ? m_vcpu.machine.l1.read64(address) : 0;
     }
     [[nodiscard]] std::uint32_t read32(std::uint64_t guest_physical) {
         std::uint64_t address{};
-        return find(guest_physical, read_access(), address) ? m_vcpu.machine.l1.read32(address) : 0;
+        return find(guest_physical, violation::read, address) ? m_vcpu.machine.l1.read32(address) : 0;
     }
     void write64(std::uint64_t guest_physical, std::uint64_t value) {
         std::uint64_t address{};
-        if (find(guest_physical, write_access(), address)) m_vcpu.machine.l1.write64(address, value);
+        if (find(guest_physical, violation::write, address)) m_vcpu.machine.l1.write64(address, value);
     }
     void write32(std::uint64_t guest_physical, std::uint32_t value) {
         std::uint64_t address{};
-        if (find(guest_physical, write_access(), address)) m_vcpu.machine.l1.write32(address, value);
+        if (find(guest_physical, violation::write, address)) m_vcpu.machine.l1.write32(address, value);
     }
 
     [[nodiscard]] bool failed() const { return m_failed; }
@@ -38,19 +38,10 @@ public:
     [[nodiscard]] std::uint64_t guest_physical() const { return m_guest_physical; }
 
 private:
-    // 29.3.3.2: with accessed and dirty flags the walk's reads count as writes, and report both.
-    [[nodiscard]] std::uint64_t read_access() const {
-        const bool flags{eptp_accessed_dirty(m_vcpu.vmcs12.get(F::ept_pointer))};
-        return violation::read | (flags ? violation::write : 0);
-    }
-    [[nodiscard]] std::uint64_t write_access() const {
-        const bool flags{eptp_accessed_dirty(m_vcpu.vmcs12.get(F::ept_pointer))};
-        return violation::write | (flags ? violation::read : 0);
-    }
-
     [[nodiscard]] bool find(std::uint64_t guest_physical, std::uint64_t access, std::uint64_t& address) {
         if (m_failed) return false;
-        m_walk = walk_for_l2(m_vcpu, guest_physical, access);
+        const std::uint64_t eptp12{m_vcpu.vmcs12.get(F::ept_pointer)};
+        m_walk = walk_for_l2(m_vcpu, guest_physical, page_walk_access(eptp12, access));
         m_guest_physical = guest_physical;
         m_failed = m_walk.outcome != EptOutcome::ok;
         address = m_walk.address;

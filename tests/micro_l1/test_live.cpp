@@ -185,10 +185,11 @@ void walks_are_writes() {
     set(Field::ept_pointer, ept.pointer(true));
     flush_ept();
     if (l2.go_to(ExitReason::ept_violation)) {
-        // Bit 0, which Bochs 2.7 leaves out, is not looked at.
+        // Bit 0 is left out by the bare lab's Bochs 2.7, and not by the VMM.
+        const std::uint64_t read{cpuid(1).ecx >> 31 & 1U};
         constexpr std::uint64_t defined{0x1BE};
-        l2.same("qualification: write of a readable page, in a walk", 0x2 | 5U << 3 | 0x80,
-                l2.qualification & defined);
+        l2.same("qualification: access of a readable page, in a walk", read | 0x2 | 5U << 3 | 0x80,
+                l2.qualification & (defined | read));
         l2.same("guest-physical address", physical(&directory), get(Field::guest_physical_address));
         ept.map_small(physical(&directory), physical(&directory), ept_all);
         flush_ept();

@@ -1,5 +1,5 @@
-// What a walk tells beyond its translation: page-modification logging and virtualization exceptions. SDM Vol.
-// 3C, 29.3.6 and 26.5.7.1 (edition 325462-087).
+// What a walk tells beyond its translation: page-modification logging, virtualization exceptions, L2's own
+// page walks. SDM Vol. 3C, 26.5.7.1, 29.3.3.2 and 29.3.6 (edition 325462-087).
 
 #include "tests/nested/ept_chain.hpp"
 
@@ -66,6 +66,23 @@ TEST(EptLog, AFullLogStopsTheWalkThatHasAFlagToSet) {
     EXPECT_EQ(clean.walk(write).outcome, EptOutcome::violation);
     clean.settings.eptp &= ~ept_flags_on;
     EXPECT_EQ(clean.walk(read).outcome, EptOutcome::ok);
+}
+
+TEST(EptViolatingAccess, APageWalkWithFlagsIsAReadAndAWrite) {
+    namespace violation = vmx::ept_violation;
+    constexpr std::uint64_t in_walk{violation::linear_address_valid};
+    constexpr std::uint64_t at_the_end{in_walk | violation::final_access};
+    constexpr std::uint64_t flags_off{0x101E}, flags_kept{flags_off | ept_flags_on};
+    using nested::violating_access;
+    for (const std::uint64_t access : {read, write, read | write}) {
+        EXPECT_EQ(violating_access(flags_kept, in_walk | access), read | write);
+        EXPECT_EQ(violating_access(flags_off, in_walk | access), access);
+    }
+    // Not of a walk: the page itself, or PDPTEs, which have no linear address.
+    for (const std::uint64_t access : {read, write, violation::fetch}) {
+        EXPECT_EQ(violating_access(flags_kept, at_the_end | access), access);
+        EXPECT_EQ(violating_access(flags_kept, access), access);
+    }
 }
 
 TEST(EptVirtualizationException, TheEntryThatIsNotPresentDecides) {
