@@ -60,6 +60,15 @@ Result<std::unique_ptr<link::Session>, CliError> connect(const ConnectionOptions
     return std::move(session).value();
 }
 
+std::string mode_text(link::Mode mode, std::uint16_t sample_interval) {
+    switch (mode) {
+    case link::Mode::trap: return "trap";
+    case link::Mode::tuned: return "tuned";
+    case link::Mode::sample: return "sample 1/" + std::to_string(sample_interval);
+    }
+    return "unknown";
+}
+
 Result<InForce, CliError> wait_for_generation(link::Session& session, std::uint32_t generation,
                                               double timeout_s) {
     const auto until{Clock::now() + milliseconds(timeout_s)};

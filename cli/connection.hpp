@@ -25,6 +25,9 @@ void add_connection_options(CLI::App& verb, ConnectionOptions& options);
 // The exit code that goes with each kind of failure on the link.
 [[nodiscard]] CliError to_cli_error(const link::LinkError& error);
 
+// "trap", "tuned", "sample 1/64".
+[[nodiscard]] std::string mode_text(link::Mode mode, std::uint16_t sample_interval);
+
 struct InForce {
     bool everywhere{false}; // every vCPU runs `generation` or a later one
     std::vector<link::VcpuStatus> vcpus;

@@ -5,23 +5,43 @@
 #include "cli/verbs.hpp"
 #include "profiler/recorder.hpp"
 
+#include <charconv>
 #include <fmt/core.h>
 #include <memory>
+#include <optional>
 
 namespace shadowtune::cli {
 
 namespace {
+
+struct RecordMode {
+    link::Mode mode{link::Mode::trap};
+    std::uint16_t sample_interval{0};
+};
 
 struct Options {
     ConnectionOptions connection;
     std::string database;
     std::string label;
     std::string cpu_model;
-    std::string mode;
+    std::optional<RecordMode> mode;
     double interval_s{1};
     double duration_s{0}; // 0: no limit
     double quiet_s{0};    // 0: not asked for
 };
+
+[[nodiscard]] std::optional<RecordMode> parse_mode(std::string_view text) {
+    if (text == "trap") return RecordMode{link::Mode::trap, 0};
+    if (text == "tuned") return RecordMode{link::Mode::tuned, 0};
+    constexpr std::string_view sample{"sample:"};
+    if (!text.starts_with(sample)) return std::nullopt;
+    text.remove_prefix(sample.size());
+    RecordMode mode{link::Mode::sample, 0};
+    const auto [end, error]{std::from_chars(text.data(), text.data() + text.size(), mode.sample_interval)};
+    if (error != std::errc{} || end != text.data() + text.size() || mode.sample_interval == 0)
+        return std::nullopt;
+    return mode;
+}
 
 [[nodiscard]] CliError database_error(db::ErrorKind kind, const std::string& message) {
     switch (kind) {
@@ -41,16 +61,15 @@ struct Options {
 
 // The recording shall begin under the mode asked for, not on the way to it.
 [[nodiscard]] Result<void, CliError> put_into_mode(link::Session& session, const Options& options) {
-    if (options.mode.empty()) return {};
-    const auto generation{session.set_mode(options.mode == "trap" ? link::Mode::trap : link::Mode::tuned)};
+    if (!options.mode) return {};
+    const auto generation{session.set_mode(options.mode->mode, options.mode->sample_interval)};
     if (!generation) return Failure{to_cli_error(generation.error())};
     const auto waited{wait_for_generation(session, generation.value(), options.connection.timeout_s)};
     if (!waited) return Failure{waited.error()};
     if (waited.value().everywhere) return {};
-    return Failure{
-        CliError{ExitCode::unreachable, fmt::format("--mode {}: L1 has not passed a safe point within the "
-                                                    "timeout; see 'shadowtune status'",
-                                                    options.mode)}};
+    return Failure{CliError{ExitCode::unreachable,
+                            "--mode: L1 has not passed a safe point within the timeout; see "
+                            "'shadowtune status'"}};
 }
 
 [[nodiscard]] int conclude(const Options& options, const profiler::RecorderSummary& summary) {
@@ -134,9 +153,18 @@ void add_record_verb(CLI::App& app, int& exit_code) {
         ->required();
     verb->add_option("--label", options->label, "What L1 is doing, for people");
     verb->add_option("--cpu-model", options->cpu_model, "The lab's processor model, where it runs there");
-    verb->add_option("--mode", options->mode,
-                     "Put the VMM into this mode first: trap (every access is counted) or tuned")
-        ->check(CLI::IsMember({"trap", "tuned"}));
+    verb->add_option_function<std::string>(
+            "--mode",
+            [options](const std::string& text) {
+                options->mode = parse_mode(text);
+                if (!options->mode)
+                    throw CLI::ValidationError("--mode",
+                                               "give trap, tuned, or sample:N with N from 1 to 65535");
+            },
+            "Put the VMM into this mode first: trap (every access is counted), tuned (the loaded profile), "
+            "or "
+            "sample:N (the profile, but one of N round trips is counted)")
+        ->type_name("MODE");
     verb->add_option("--interval", options->interval_s, "Seconds between two snapshots")
         ->check(CLI::Range(0.01, 3600.0))
         ->capture_default_str();

@@ -1,5 +1,6 @@
 // `shadowtune info`: what is in a saved state.
 
+#include "cli/connection.hpp"
 #include "cli/saved_file.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
@@ -40,8 +41,7 @@ template <std::size_t N>
 }
 
 [[nodiscard]] std::string mode_of(const link::SavedBitmaps& bitmaps) {
-    const bool tuned{bitmaps.mode == static_cast<std::uint8_t>(link::Mode::tuned)};
-    std::string out{tuned ? "tuned" : "trap"};
+    std::string out{mode_text(static_cast<link::Mode>(bitmaps.mode), bitmaps.sample_interval)};
     if (bitmaps.has_profile != 0) {
         out += fmt::format(", profile {}", text(reinterpret_cast<const char(&)[32]>(bitmaps.profile.name)));
     }

@@ -49,7 +49,7 @@ struct Options {
                  {"profile", Table::Align::left}}};
     for (const auto& vcpu : vcpus) {
         table.add({std::to_string(vcpu.vcpu), std::string{text(vcpu.l1_state)},
-                   std::string{db::text(static_cast<db::Mode>(vcpu.mode))}, std::to_string(vcpu.generation),
+                   mode_text(vcpu.mode, vcpu.sample_interval), std::to_string(vcpu.generation),
                    std::to_string(vcpu.newest_generation), grouped(vcpu.round_trips),
                    grouped(vcpu.last_reload_ticks), vcpu.profile_name});
     }
@@ -70,6 +70,7 @@ struct Options {
         list.push_back({{"vcpu", vcpu.vcpu},
                         {"l1_state", text(vcpu.l1_state)},
                         {"mode", db::text(static_cast<db::Mode>(vcpu.mode))},
+                        {"sample_interval", vcpu.sample_interval},
                         {"generation", vcpu.generation},
                         {"newest_generation", vcpu.newest_generation},
                         {"round_trips", vcpu.round_trips},

@@ -33,7 +33,10 @@ constexpr std::string_view select_recordings{
 }
 
 [[nodiscard]] Mode mode_of(std::string_view name) {
-    return name == text(Mode::trap) ? Mode::trap : Mode::tuned;
+    for (const Mode mode : {Mode::trap, Mode::tuned}) {
+        if (name == text(mode)) return mode;
+    }
+    return Mode::sample;
 }
 
 } // namespace
@@ -119,10 +122,14 @@ Result<std::vector<Generation>, Error> RecordingReader::generations() const {
     std::vector<Generation> generations{};
     auto done{each_row(
         *m_database,
-        "SELECT number, mode, profile_name FROM generation WHERE recording_id = ? ORDER BY number",
+        "SELECT number, mode, sample_interval, profile_name FROM generation WHERE recording_id = ? "
+        "ORDER BY number",
         [&](const Statement& row) -> Result<void, Error> {
-            generations.push_back(
-                {static_cast<std::uint32_t>(row.integer(0)), mode_of(row.text(1)), row.text(2), {}});
+            generations.push_back({static_cast<std::uint32_t>(row.integer(0)),
+                                   mode_of(row.text(1)),
+                                   static_cast<std::uint16_t>(row.integer(2)),
+                                   row.text(3),
+                                   {}});
             return {};
         },
         m_info.id)};
@@ -175,6 +182,7 @@ Result<Totals, Error> RecordingReader::totals(SnapshotRange range, std::optional
     const SnapshotRange starts{from.value(), to.value()};
     if (auto done{read_accesses(totals, starts)}; !done) return Failure{done.error()};
     if (auto done{read_round_trips(totals, starts)}; !done) return Failure{done.error()};
+    if (auto done{read_sampled(totals, starts)}; !done) return Failure{done.error()};
     if (auto done{read_scalars(totals)}; !done) return Failure{done.error()};
     return totals;
 }
@@ -230,22 +238,57 @@ Result<void, Error> RecordingReader::read_accesses(Totals& totals, SnapshotRange
 }
 
 Result<void, Error> RecordingReader::read_round_trips(Totals& totals, SnapshotRange starts) const {
+    const std::pair<std::string, std::array<std::uint64_t, vmcs::reason_slots>*> tables[]{
+        {"round_trip_count", &totals.round_trips_by_reason},
+        {"sampled_round_trip_count", &totals.sampled_round_trips_by_reason}};
+    for (const auto& [table, counts] : tables) {
+        auto done{each_row(
+            *m_database,
+            "SELECT reason, sum(count) FROM ("
+            "  SELECT c.reason, max(c.count) AS count FROM snapshot s CROSS JOIN " +
+                table +
+                " c ON c.snapshot_id = s.id"
+                "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?5 AND ?3 AND (?6 < 0 OR c.vcpu = ?6) "
+                "GROUP BY c.vcpu, c.reason"
+                "  UNION ALL SELECT c.reason, -max(c.count) FROM snapshot s CROSS JOIN " +
+                table +
+                " c ON c.snapshot_id = s.id"
+                "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?4 AND ?2 AND (?6 < 0 OR c.vcpu = ?6) "
+                "GROUP BY c.vcpu, c.reason) GROUP BY reason",
+            [&](const Statement& row) -> Result<void, Error> {
+                if (row.bits(0) >= vmcs::reason_slots)
+                    return damaged(*m_database, "an unknown exit reason is counted");
+                (*counts)[row.bits(0)] = row.bits(1);
+                return {};
+            },
+            m_info.id, totals.range.from, totals.range.to, starts.from, starts.to, vcpu_of(totals))};
+        if (!done) return done;
+    }
+    for (const std::uint64_t count : totals.sampled_round_trips_by_reason)
+        totals.sampled_round_trips += count;
+    return {};
+}
+
+Result<void, Error> RecordingReader::read_sampled(Totals& totals, SnapshotRange starts) const {
     return each_row(
         *m_database,
-        "SELECT reason, sum(count) FROM ("
-        "  SELECT c.reason, max(c.count) AS count"
-        "  FROM snapshot s CROSS JOIN round_trip_count c ON c.snapshot_id = s.id"
-        "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?5 AND ?3 AND (?6 < 0 OR c.vcpu = ?6) GROUP BY "
-        "c.vcpu, c.reason"
-        "  UNION ALL SELECT c.reason, -max(c.count)"
-        "  FROM snapshot s CROSS JOIN round_trip_count c ON c.snapshot_id = s.id"
-        "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?4 AND ?2 AND (?6 < 0 OR c.vcpu = ?6) GROUP BY "
-        "c.vcpu, c.reason) "
-        "GROUP BY reason",
+        "SELECT encoding, access, reason, sum(count), sum(squares) FROM ("
+        "  SELECT c.encoding, c.access, c.reason, max(c.count) AS count, max(c.squares) AS squares"
+        "  FROM snapshot s CROSS JOIN sampled_count c ON c.snapshot_id = s.id"
+        "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?5 AND ?3 AND (?6 < 0 OR c.vcpu = ?6)"
+        "  GROUP BY c.vcpu, c.encoding, c.access, c.reason"
+        "  UNION ALL SELECT c.encoding, c.access, c.reason, -max(c.count), -max(c.squares)"
+        "  FROM snapshot s CROSS JOIN sampled_count c ON c.snapshot_id = s.id"
+        "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?4 AND ?2 AND (?6 < 0 OR c.vcpu = ?6)"
+        "  GROUP BY c.vcpu, c.encoding, c.access, c.reason) "
+        "GROUP BY 1, 2, 3 HAVING sum(count) > 0 ORDER BY 1, 2, 3",
         [&](const Statement& row) -> Result<void, Error> {
-            if (row.bits(0) >= vmcs::reason_slots)
-                return damaged(*m_database, "an unknown exit reason is counted");
-            totals.round_trips_by_reason[row.bits(0)] = row.bits(1);
+            const vmcs::FieldIndex field{vmcs::find(row.bits(0))};
+            if (field == vmcs::no_field) return damaged(*m_database, "a sampled access has an unknown field");
+            if (row.bits(2) >= vmcs::reason_slots)
+                return damaged(*m_database, "a sampled access has an unknown exit reason");
+            totals.sampled.push_back({field, row.integer(1) == 0 ? Access::read : Access::write,
+                                      static_cast<std::uint8_t>(row.integer(2)), row.bits(3), row.bits(4)});
             return {};
         },
         m_info.id, totals.range.from, totals.range.to, starts.from, starts.to, vcpu_of(totals));

@@ -30,13 +30,24 @@ struct FieldTotal {
     [[nodiscard]] std::uint64_t sum() const { return reads + writes; }
 };
 
+struct SampledTotal {
+    vmcs::FieldIndex field{vmcs::no_field};
+    Access access{Access::read};
+    std::uint8_t reason{0};
+    std::uint64_t count{0};
+    std::uint64_t squares{0}; // as of SampledCount
+};
+
 // What happened in a range, all vCPUs together or one of them alone.
 struct Totals {
     SnapshotRange range;
-    std::optional<std::uint16_t> vcpu;                // none: all
-    std::vector<AccessTotal> accesses;                // none is 0; by field, access, reason
-    std::array<FieldTotal, vmcs::field_count> fields; // the same, by field
-    std::array<std::uint64_t, vmcs::reason_slots> round_trips_by_reason{};
+    std::optional<std::uint16_t> vcpu; // none: all
+    std::vector<AccessTotal> accesses; // outside of sampled round trips; none is 0; by field, access, reason
+    std::array<FieldTotal, vmcs::field_count> fields;                      // the same, by field
+    std::array<std::uint64_t, vmcs::reason_slots> round_trips_by_reason{}; // all
+    std::vector<SampledTotal> sampled; // in sampled round trips; none is 0; by field, access, reason
+    std::array<std::uint64_t, vmcs::reason_slots> sampled_round_trips_by_reason{};
+    std::uint64_t sampled_round_trips{0};
     VcpuCounters counters;
     std::uint64_t reads{0}; // all
     std::uint64_t writes{0};
@@ -49,6 +60,10 @@ struct Totals {
 
     // Accesses in round trips: the numerator of every rate.
     [[nodiscard]] std::uint64_t inside() const { return reads + writes - outside; }
+    // The round trips in which these were made: the denominator.
+    [[nodiscard]] std::uint64_t unsampled_round_trips() const {
+        return counters.round_trips - sampled_round_trips;
+    }
 };
 
 // What L1 accessed in round trips between two snapshots, all vCPUs together.
@@ -88,6 +103,7 @@ private:
     // `starts`: complete snapshots at or before the ends of the range.
     [[nodiscard]] Result<void, Error> read_accesses(Totals& totals, SnapshotRange starts) const;
     [[nodiscard]] Result<void, Error> read_round_trips(Totals& totals, SnapshotRange starts) const;
+    [[nodiscard]] Result<void, Error> read_sampled(Totals& totals, SnapshotRange starts) const;
     [[nodiscard]] Result<std::vector<std::uint32_t>, Error> step_ends(SnapshotRange range, std::size_t most,
                                                                       bool only_complete) const;
     [[nodiscard]] Result<void, Error> read_step_counts(std::vector<Step>& steps, SnapshotRange starts,

@@ -49,8 +49,15 @@ constexpr vmcs::Encoding no_encoding{0xFFFF};
     return id;
 }
 
+// Beyond this SQLite's max() would see a negative number; at one access a nanosecond it takes 292 years.
+constexpr auto largest_count{static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())};
+
 [[nodiscard]] Failure<Error> bad_data(const std::string& words) {
     return Failure{Error{ErrorKind::bad_data, words}};
+}
+
+[[nodiscard]] Failure<Error> unknown_field() {
+    return bad_data("the snapshot counts a field that the catalogue lacks; use tools and VMM of one version");
 }
 
 } // namespace
@@ -83,9 +90,12 @@ Result<RecordingWriter, Error> RecordingWriter::begin(Database& database, const 
              std::pair{&writer.m_insert_snapshot,
                        "INSERT INTO snapshot VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, 0)"},
              std::pair{&writer.m_insert_vcpu, "INSERT INTO snapshot_vcpu VALUES "
-                                              "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+                                              "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
              std::pair{&writer.m_insert_access, "INSERT INTO access_count VALUES (?, ?, ?, ?, ?, ?)"},
              std::pair{&writer.m_insert_round_trips, "INSERT INTO round_trip_count VALUES (?, ?, ?, ?)"},
+             std::pair{&writer.m_insert_sampled, "INSERT INTO sampled_count VALUES (?, ?, ?, ?, ?, ?, ?)"},
+             std::pair{&writer.m_insert_sampled_round_trips,
+                       "INSERT INTO sampled_round_trip_count VALUES (?, ?, ?, ?)"},
          }) {
         if (auto done{prepare(*target, sql)}; !done) return Failure{done.error()};
     }
@@ -93,50 +103,78 @@ Result<RecordingWriter, Error> RecordingWriter::begin(Database& database, const 
     return writer;
 }
 
-Result<void, Error> RecordingWriter::write_count(Statement& insert, const Key& key, std::uint64_t count,
-                                                 Rows& rows) {
-    const auto& [vcpu, encoding, access, reason]{key};
-    if (reason >= vmcs::reason_slots)
+Result<bool, Error> RecordingWriter::is_due(const Key& key, std::uint64_t count, Rows& rows) const {
+    if (std::get<std::uint8_t>(key) >= vmcs::reason_slots)
         return bad_data("the snapshot has an exit reason that no processor gives");
     const auto last{m_last.find(key)};
     const std::uint64_t before{last == m_last.end() ? 0 : last->second};
     if (count < before) {
         return bad_data("a counter went back: the VMM was restarted; begin a new recording");
     }
-    if (count == 0 || (count == before && !rows.all)) return {};
-    // Beyond this SQLite's max() would see a negative number; at one access a nanosecond it takes 292 years.
-    if (count > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-        return bad_data("the snapshot has a count above 2^63");
-    }
+    if (count == 0 || (count == before && !rows.all)) return false;
+    if (count > largest_count) return bad_data("the snapshot has a count above 2^63");
     if (!rows.written.emplace(key, count).second) return bad_data("the snapshot has one counter twice");
-    if (encoding == no_encoding) return insert.run(rows.snapshot_id, vcpu, reason, count);
-    return insert.run(rows.snapshot_id, vcpu, encoding, static_cast<int>(access), reason, count);
+    return true;
+}
+
+Result<void, Error> RecordingWriter::write_accesses(const VcpuSnapshot& vcpu, Rows& rows) {
+    for (const auto& [encoding, access, reason, count] : vcpu.accesses) {
+        if (vmcs::find(encoding) == vmcs::no_field) return unknown_field();
+        const auto due{is_due({CountTable::access, vcpu.vcpu, encoding, access, reason}, count, rows)};
+        if (!due) return Failure{due.error()};
+        if (!due.value()) continue;
+        auto done{m_insert_access.run(rows.snapshot_id, vcpu.vcpu, encoding, static_cast<int>(access), reason,
+                                      count)};
+        if (!done) return done;
+    }
+    return {};
+}
+
+Result<void, Error> RecordingWriter::write_round_trips(const VcpuSnapshot& vcpu, Rows& rows) {
+    const std::tuple<CountTable, Statement*, const std::array<std::uint64_t, vmcs::reason_slots>*> tables[]{
+        {CountTable::round_trip, &m_insert_round_trips, &vcpu.round_trips_by_reason},
+        {CountTable::sampled_round_trip, &m_insert_sampled_round_trips, &vcpu.sampled_round_trips_by_reason}};
+    for (const auto& [table, insert, counts] : tables) {
+        for (std::uint8_t reason{0}; reason < vmcs::reason_slots; ++reason) {
+            const std::uint64_t count{(*counts)[reason]};
+            const auto due{is_due({table, vcpu.vcpu, no_encoding, Access::read, reason}, count, rows)};
+            if (!due) return Failure{due.error()};
+            if (!due.value()) continue;
+            if (auto done{insert->run(rows.snapshot_id, vcpu.vcpu, reason, count)}; !done) return done;
+        }
+    }
+    return {};
+}
+
+Result<void, Error> RecordingWriter::write_sampled(const VcpuSnapshot& vcpu, Rows& rows) {
+    for (const auto& [encoding, access, reason, count, squares] : vcpu.sampled) {
+        if (vmcs::find(encoding) == vmcs::no_field || vmcs::is_high_half(encoding)) return unknown_field();
+        // The squares change where the count does.
+        if (squares < count || squares > largest_count)
+            return bad_data("the snapshot has squares that do not go with their count");
+        const auto due{is_due({CountTable::sampled, vcpu.vcpu, encoding, access, reason}, count, rows)};
+        if (!due) return Failure{due.error()};
+        if (!due.value()) continue;
+        auto done{m_insert_sampled.run(rows.snapshot_id, vcpu.vcpu, encoding, static_cast<int>(access),
+                                       reason, count, squares)};
+        if (!done) return done;
+    }
+    return {};
 }
 
 Result<void, Error> RecordingWriter::write_vcpu(const VcpuSnapshot& vcpu, Rows& rows) {
     const VcpuCounters& c{vcpu.counters};
-    if (auto done{m_insert_vcpu.run(rows.snapshot_id, vcpu.vcpu, vcpu.tsc, text(vcpu.mode), vcpu.generation,
-                                    c.round_trips, c.round_trip_ticks, c.l0_ticks, c.vm_exits,
-                                    c.l2_exits_kept, c.unknown_field_accesses, c.sync_reads, c.sync_writes,
-                                    c.vmread_executed, c.vmwrite_executed, c.vmptrld_executed,
-                                    c.vmclear_executed, c.reloads, vcpu.last_reload_ticks)};
+    if (auto done{m_insert_vcpu.run(
+            rows.snapshot_id, vcpu.vcpu, vcpu.tsc, text(vcpu.mode), vcpu.sample_interval, vcpu.generation,
+            c.round_trips, c.round_trip_ticks, c.l0_ticks, c.vm_exits, c.l2_exits_kept,
+            c.unknown_field_accesses, c.sync_reads, c.sync_writes, c.vmread_executed, c.vmwrite_executed,
+            c.vmptrld_executed, c.vmclear_executed, c.reloads, vcpu.last_reload_ticks)};
         !done) {
         return done;
     }
-    for (const auto& access : vcpu.accesses) {
-        if (vmcs::find(access.encoding) == vmcs::no_field) {
-            return bad_data(
-                "the snapshot counts a field that the catalogue lacks; use tools and VMM of one version");
-        }
-        const Key key{vcpu.vcpu, access.encoding, access.access, access.reason};
-        if (auto done{write_count(m_insert_access, key, access.count, rows)}; !done) return done;
-    }
-    for (std::size_t reason{0}; reason < vmcs::reason_slots; ++reason) {
-        const Key key{vcpu.vcpu, no_encoding, Access::read, static_cast<std::uint8_t>(reason)};
-        const std::uint64_t count{vcpu.round_trips_by_reason[reason]};
-        if (auto done{write_count(m_insert_round_trips, key, count, rows)}; !done) return done;
-    }
-    return {};
+    if (auto done{write_accesses(vcpu, rows)}; !done) return done;
+    if (auto done{write_round_trips(vcpu, rows)}; !done) return done;
+    return write_sampled(vcpu, rows);
 }
 
 Result<void, Error> RecordingWriter::add_snapshot(const Snapshot& snapshot) {
@@ -186,10 +224,10 @@ Result<void, Error> RecordingWriter::generation(const Generation& generation, st
     if (!row) return Failure{row.error()};
     if (row.value()) return {};
 
-    auto insert{connection.prepare("INSERT INTO generation VALUES (?, ?, ?, ?, ?)")};
+    auto insert{connection.prepare("INSERT INTO generation VALUES (?, ?, ?, ?, ?, ?)")};
     if (!insert) return Failure{insert.error()};
-    if (auto done{insert.value().run(m_id, generation.number, text(generation.mode), generation.profile_name,
-                                     at_ms)};
+    if (auto done{insert.value().run(m_id, generation.number, text(generation.mode),
+                                     generation.sample_interval, generation.profile_name, at_ms)};
         !done) {
         return done;
     }

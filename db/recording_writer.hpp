@@ -33,8 +33,9 @@ public:
     [[nodiscard]] std::uint32_t snapshots() const { return m_sequence; }
 
 private:
-    // vCPU, encoding or no_encoding for the round trips themselves, access, reason
-    using Key = std::tuple<std::uint16_t, vmcs::Encoding, Access, std::uint8_t>;
+    enum class CountTable : std::uint8_t { access, round_trip, sampled, sampled_round_trip };
+    // encoding: no_encoding for the round trips themselves
+    using Key = std::tuple<CountTable, std::uint16_t, vmcs::Encoding, Access, std::uint8_t>;
     using Counts = std::map<Key, std::uint64_t>;
 
     // What one snapshot's rows are made of. `all`: counts that did not change get their row as well.
@@ -45,8 +46,11 @@ private:
     };
 
     [[nodiscard]] Result<void, Error> write_vcpu(const VcpuSnapshot& vcpu, Rows& rows);
-    [[nodiscard]] Result<void, Error> write_count(Statement& insert, const Key& key, std::uint64_t count,
-                                                  Rows& rows);
+    [[nodiscard]] Result<void, Error> write_accesses(const VcpuSnapshot& vcpu, Rows& rows);
+    [[nodiscard]] Result<void, Error> write_round_trips(const VcpuSnapshot& vcpu, Rows& rows);
+    [[nodiscard]] Result<void, Error> write_sampled(const VcpuSnapshot& vcpu, Rows& rows);
+    // Whether a row has to say so.
+    [[nodiscard]] Result<bool, Error> is_due(const Key& key, std::uint64_t count, Rows& rows) const;
     [[nodiscard]] Result<void, Error> mark_complete(const Rows& rows);
 
     Database* m_database{nullptr};
@@ -57,6 +61,8 @@ private:
     Statement m_insert_vcpu;
     Statement m_insert_access;
     Statement m_insert_round_trips;
+    Statement m_insert_sampled;
+    Statement m_insert_sampled_round_trips;
 };
 
 } // namespace shadowtune::db

@@ -16,11 +16,12 @@
 
 namespace shadowtune::db {
 
-enum class Mode : std::uint8_t { trap = 0, tuned = 1 };
+enum class Mode : std::uint8_t { trap = 0, tuned = 1, sample = 2 };
 enum class Access : std::uint8_t { read = 0, write = 1 };
 
 [[nodiscard]] constexpr std::string_view text(Mode mode) {
-    return mode == Mode::trap ? "trap" : "tuned";
+    constexpr std::string_view names[]{"trap", "tuned", "sample"};
+    return names[static_cast<std::size_t>(mode)];
 }
 [[nodiscard]] constexpr std::string_view text(Access access) {
     return access == Access::read ? "read" : "write";
@@ -59,6 +60,7 @@ struct Labels {
 struct Generation {
     std::uint32_t number{0};
     Mode mode{Mode::trap};
+    std::uint16_t sample_interval{0}; // in mode sample: one of so many round trips
     std::string profile_name;
     vmcs::ShadowSets sets; // empty in mode trap
 };
@@ -68,6 +70,15 @@ struct AccessCount {
     Access access{Access::read};
     std::uint8_t reason{vmcs::no_round_trip}; // basic exit reason of the L2 exit being handled
     std::uint64_t count{0};
+};
+
+// Accesses of a field in the sampled round trips of one exit reason, high halves included.
+struct SampledCount {
+    vmcs::Encoding encoding{0}; // even
+    Access access{Access::read};
+    std::uint8_t reason{0};
+    std::uint64_t count{0};
+    std::uint64_t squares{0}; // sum over the round trips of each one's accesses, squared
 };
 
 // Scalars of one vCPU; names and meaning as in link::SnapshotHead.
@@ -91,11 +102,14 @@ struct VcpuSnapshot {
     std::uint16_t vcpu{0};
     std::uint64_t tsc{0};
     Mode mode{Mode::trap};
+    std::uint16_t sample_interval{0};
     std::uint32_t generation{0};
     std::uint64_t last_reload_ticks{0}; // not cumulative
     VcpuCounters counters;
     std::array<std::uint64_t, vmcs::reason_slots> round_trips_by_reason{};
-    std::vector<AccessCount> accesses; // those that are not 0, in any order
+    std::vector<AccessCount> accesses; // outside of sampled round trips; those that are not 0, in any order
+    std::array<std::uint64_t, vmcs::reason_slots> sampled_round_trips_by_reason{};
+    std::vector<SampledCount> sampled; // those that are not 0, in any order
 };
 
 // Of the host's end of the link, cumulative since it connected first.

@@ -22,7 +22,7 @@
 
 namespace shadowtune::link {
 
-inline constexpr std::uint16_t protocol_version{1};
+inline constexpr std::uint16_t protocol_version{2};
 inline constexpr std::size_t max_payload{1024}; // bytes of one message
 
 enum class MessageType : std::uint8_t {
@@ -51,9 +51,11 @@ enum class MessageType : std::uint8_t {
 
 // How the bitmaps are made.
 enum class Mode : std::uint8_t {
-    trap = 0,  // all ones: every access exits and is counted, exact
-    tuned = 1, // the loaded profile's
+    trap = 0,   // all ones: every access exits and is counted, exact
+    tuned = 1,  // the loaded profile's
+    sample = 2, // the loaded profile's, but that every access exits in one of so many round trips
 };
+inline constexpr Mode last_mode{Mode::sample};
 
 // Why a command was refused; the old bitmaps stay in force, and whoever ran runs on.
 enum class CommandStatus : std::uint8_t {
@@ -61,7 +63,7 @@ enum class CommandStatus : std::uint8_t {
     malformed = 1,        // wrong size or version of the record
     other_catalogue = 2,  // the sender's catalogue_version is not the VMM's
     profile_rejected = 3, // detail: vmcs::ProfileRule, field: the FieldIndex
-    no_profile = 4,       // mode tuned without a loaded profile
+    no_profile = 4,       // mode tuned or sample without a loaded profile
     unknown_command = 5,
     busy = 6,           // an earlier reload is still on its way; send again
     l1_stopped = 7,     // L1 is saved, or not there yet: nothing can be reloaded or counted
@@ -94,6 +96,8 @@ struct [[gnu::packed]] LoadProfile {
 struct [[gnu::packed]] SetMode {
     std::uint32_t id;
     std::uint8_t mode; // Mode
+    std::uint8_t reserved;
+    std::uint16_t sample_interval; // mode sample: one of so many round trips, in the mean; else 0
 };
 
 struct [[gnu::packed]] Hello {
@@ -135,7 +139,8 @@ struct [[gnu::packed]] SnapshotHead {
     std::uint16_t parts; // SnapshotPart messages that follow
     std::uint64_t tsc;   // when the counters were frozen
     std::uint8_t mode;   // Mode in force
-    std::uint8_t reserved[3];
+    std::uint8_t reserved;
+    std::uint16_t sample_interval;  // as of SetMode
     std::uint32_t generation;       // of the bitmaps in force
     std::uint64_t round_trips;      // L2 exits delivered to L1 and answered by VMLAUNCH or VMRESUME
     std::uint64_t round_trip_ticks; // from L2 exit to the next L2 entry, L0's and L1's work together; but
@@ -156,13 +161,41 @@ struct [[gnu::packed]] SnapshotHead {
 };
 
 struct [[gnu::packed]] CounterRecord {
-    std::uint16_t encoding; // as L1 used it: odd for a high half
-    std::uint8_t access;    // Access
+    std::uint16_t encoding; // as L1 used it: odd for a high half; 0 where `counted` is of no field
+    std::uint8_t counted;   // Counted
     std::uint8_t reason;    // basic exit reason of the L2 exit being handled, or vmcs::no_round_trip
     std::uint64_t count;    // cumulative
 };
 
 enum class Access : std::uint8_t { read = 0, write = 1 };
+
+// Every trapped access is counted once: in a sampled round trip as a sampled one, else as a plain one.
+// Sampled ones appear when their round trip ends, so that they and the sampled round trips always agree; the
+// squares of how many each round trip made tell how far a rate may be off.
+enum class Counted : std::uint8_t {
+    reads = 0,
+    writes = 1,
+    sampled_reads = 2, // of the field, high half included: the encoding is even
+    sampled_writes = 3,
+    squared_reads = 4, // sum over the sampled round trips of the square of each one's reads
+    squared_writes = 5,
+    sampled_round_trips = 6,
+};
+inline constexpr std::uint8_t last_counted{6};
+
+// Of reads or writes in any of their three forms.
+[[nodiscard]] constexpr Access access_of(Counted counted) {
+    return static_cast<Access>(static_cast<unsigned>(counted) & 1U);
+}
+// Does the record name what can be counted? Any bytes may come over the line, or from a file.
+[[nodiscard]] constexpr bool is_known(const CounterRecord& record) {
+    if (record.counted > last_counted || record.reason >= vmcs::reason_slots) return false;
+    const bool of_field{record.counted != static_cast<std::uint8_t>(Counted::sampled_round_trips)};
+    if (!of_field) return record.encoding == 0;
+    const bool of_whole_field{record.counted > static_cast<std::uint8_t>(Counted::writes)};
+    return vmcs::find(record.encoding) != vmcs::no_field &&
+           !(of_whole_field && vmcs::is_high_half(record.encoding));
+}
 
 struct [[gnu::packed]] SnapshotPart {
     std::uint32_t id; // of the request
@@ -195,6 +228,7 @@ struct [[gnu::packed]] Status {
     std::uint64_t round_trips;
     std::uint64_t last_reload_ticks;
     char profile_name[32];
+    std::uint16_t sample_interval; // as of SetMode
 };
 
 enum class L1State : std::uint8_t {

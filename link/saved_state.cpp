@@ -106,10 +106,12 @@ template <typename Record>
 [[nodiscard]] Check check_bitmaps(const SavedBitmaps& bitmaps) {
     const RawRecord record{SavedRecord::bitmaps, whole_machine, {}};
     if (bitmaps.generation == 0) return record.fail(SavedFault::bad_value, 1);
-    if (bitmaps.mode > static_cast<std::uint8_t>(Mode::tuned)) return record.fail(SavedFault::bad_value, 2);
-    if (!is_flag(bitmaps.has_profile) || bitmaps.reserved != 0) return record.fail(SavedFault::bad_value, 3);
-    const bool tuned{bitmaps.mode == static_cast<std::uint8_t>(Mode::tuned)};
-    if (tuned && bitmaps.has_profile == 0) return record.fail(SavedFault::contradiction);
+    if (bitmaps.mode > static_cast<std::uint8_t>(last_mode)) return record.fail(SavedFault::bad_value, 2);
+    if (!is_flag(bitmaps.has_profile)) return record.fail(SavedFault::bad_value, 3);
+    const auto mode{static_cast<Mode>(bitmaps.mode)};
+    const bool samples{bitmaps.sample_interval != 0};
+    if ((mode != Mode::trap && bitmaps.has_profile == 0) || samples != (mode == Mode::sample))
+        return record.fail(SavedFault::contradiction);
     return {};
 }
 
@@ -199,11 +201,11 @@ template <typename Record>
     const RawRecord record{SavedRecord::counters, vcpu, {}};
     for (std::size_t i{0}; i < counters.size(); ++i) {
         const CounterRecord counter{counters[i]};
-        if (vmcs::find(counter.encoding) == vmcs::no_field) {
+        const bool of_field{counter.counted != static_cast<std::uint8_t>(Counted::sampled_round_trips)};
+        if (of_field && vmcs::find(counter.encoding) == vmcs::no_field) {
             return record.fail(SavedFault::unknown_field, counter.encoding);
         }
-        if (counter.access > static_cast<std::uint8_t>(Access::write) ||
-            counter.reason > vmcs::no_round_trip || counter.count == 0) {
+        if (!is_known(counter) || counter.count == 0) {
             return record.fail(SavedFault::bad_value, static_cast<std::uint32_t>(i));
         }
     }

@@ -52,7 +52,7 @@ enum class SavedRecord : std::uint16_t {
 inline constexpr std::uint16_t last_saved_record{11};
 
 // Of each record, by type - 1. To be raised with the record's layout or meaning.
-inline constexpr std::uint16_t saved_versions[last_saved_record]{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+inline constexpr std::uint16_t saved_versions[last_saved_record]{1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 2};
 
 struct [[gnu::packed]] SavedRecordHeader {
     std::uint16_t type;    // SavedRecord
@@ -81,9 +81,9 @@ struct [[gnu::packed]] SavedMachine {
 // The newest bitmaps; a vCPU is moved to them before it is saved.
 struct [[gnu::packed]] SavedBitmaps {
     std::uint32_t generation;
-    std::uint8_t mode;        // Mode in force
-    std::uint8_t has_profile; // one was loaded, in force or not: `profile`
-    std::uint16_t reserved;
+    std::uint8_t mode;             // Mode in force
+    std::uint8_t has_profile;      // one was loaded, in force or not: `profile`
+    std::uint16_t sample_interval; // in mode sample; else 0
     ProfileImage profile;
 };
 

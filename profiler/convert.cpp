@@ -1,5 +1,8 @@
 #include "profiler/convert.hpp"
 
+#include <map>
+#include <tuple>
+
 namespace shadowtune::profiler {
 
 namespace {
@@ -15,12 +18,43 @@ namespace {
     return "unknown";
 }
 
+void add_counters(db::VcpuSnapshot& out, const std::vector<link::Counter>& counters) {
+    using link::Counted;
+    std::map<std::tuple<vmcs::Encoding, db::Access, std::uint8_t>, db::SampledCount> sampled{};
+    for (const link::Counter& counter : counters) {
+        if (counter.count == 0) continue;
+        const auto access{static_cast<db::Access>(link::access_of(counter.counted))};
+        switch (counter.counted) {
+        case Counted::reads:
+        case Counted::writes:
+            out.accesses.push_back({counter.encoding, access, counter.reason, counter.count});
+            break;
+        case Counted::sampled_round_trips:
+            out.sampled_round_trips_by_reason[counter.reason] = counter.count;
+            break;
+        case Counted::sampled_reads:
+        case Counted::sampled_writes:
+            sampled[{counter.encoding, access, counter.reason}].count = counter.count;
+            break;
+        case Counted::squared_reads:
+        case Counted::squared_writes:
+            sampled[{counter.encoding, access, counter.reason}].squares = counter.count;
+            break;
+        }
+    }
+    for (const auto& [key, sums] : sampled) {
+        const auto& [encoding, access, reason]{key};
+        out.sampled.push_back({encoding, access, reason, sums.count, sums.squares});
+    }
+}
+
 [[nodiscard]] db::VcpuSnapshot vcpu_of(const link::VcpuSnapshot& vcpu) {
     const link::SnapshotHead& head{vcpu.head};
     db::VcpuSnapshot out;
     out.vcpu = head.vcpu;
     out.tsc = head.tsc;
     out.mode = static_cast<db::Mode>(head.mode); // the link has refused any other number
+    out.sample_interval = head.sample_interval;
     out.generation = head.generation;
     out.last_reload_ticks = head.last_reload_ticks;
     out.counters.round_trips = head.round_trips;
@@ -39,12 +73,7 @@ namespace {
     for (std::size_t reason{0}; reason < vmcs::reason_slots; ++reason) {
         out.round_trips_by_reason[reason] = head.round_trips_by_reason[reason];
     }
-    out.accesses.reserve(vcpu.counters.size());
-    for (const link::Counter& counter : vcpu.counters) {
-        if (counter.count == 0) continue;
-        out.accesses.push_back(
-            {counter.encoding, static_cast<db::Access>(counter.access), counter.reason, counter.count});
-    }
+    add_counters(out, vcpu.counters);
     return out;
 }
 

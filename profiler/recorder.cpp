@@ -128,7 +128,8 @@ Result<void, RecorderError> Recorder::store_generations(const link::Snapshot& sn
         if (noted == m_noted.end()) {
             // Loaded by somebody else, or before we came: the name is all that L0 tells, and only of the
             // newest.
-            db::Generation found{number, static_cast<db::Mode>(vcpu.head.mode), {}, {}};
+            db::Generation found{
+                number, static_cast<db::Mode>(vcpu.head.mode), vcpu.head.sample_interval, {}, {}};
             for (const link::VcpuStatus& state : status) {
                 if (state.vcpu == vcpu.head.vcpu && state.generation == number)
                     found.profile_name = state.profile_name;
@@ -161,6 +162,8 @@ void Recorder::report(const db::Snapshot& snapshot) const {
     for (const db::VcpuSnapshot& vcpu : snapshot.vcpus) {
         progress.round_trips += vcpu.counters.round_trips;
         for (const db::AccessCount& access : vcpu.accesses)
+            progress.accesses += access.count;
+        for (const db::SampledCount& access : vcpu.sampled)
             progress.accesses += access.count;
     }
     m_options.on_progress(progress);

@@ -228,8 +228,7 @@ void deliver_exit_to_l1(Vcpu& vcpu, const ExitOverride& exit) {
             stop_l1(vcpu, "VMX abort 1: an MSR of the VM-exit MSR-store area cannot be saved");
         }
     }
-    shadow::deliver_reads(vcpu);
-    hw.make_current(vcpu.vmcs01.region);
+    shadow::begin_round_trip(vcpu);
     if (entry_failed) {
         nmi_blocked =
             (hw.read(F::guest_interruptibility_state) & vmx::interruptibility::blocking_by_nmi) != 0;

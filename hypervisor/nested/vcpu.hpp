@@ -10,6 +10,7 @@
 #include "hypervisor/nested/vmcs12.hpp"
 #include "hypervisor/shadow/counters.hpp"
 #include "hypervisor/shadow/frozen_counters.hpp"
+#include "hypervisor/shadow/sampler.hpp"
 #include "hypervisor/shadow/shadow_vmcs.hpp"
 #include "hypervisor/vmx/entry.hpp"
 #include "hypervisor/vmx/hardware.hpp"
@@ -113,6 +114,11 @@ struct Vcpu {
 
     shadow::ShadowVmcs shadow{};
     shadow::Generation* in_force{nullptr};
+    // Mode sample. In a sampled round trip the shadow VMCS stands aside, and what it holds grows old; it
+    // comes back with the next round trip that is not sampled.
+    shadow::Sampler sampler{0};
+    bool round_trip_is_sampled{false};
+    bool shadow_stands_aside{false};
     shadow::AccessCounters* counters{nullptr};
     shadow::FrozenCounters* frozen{nullptr};
     std::uint8_t reason{vmcs::no_round_trip}; // of the L2 exit that L1 is handling

@@ -28,6 +28,7 @@ using vmx::InstructionError;
 }
 
 void count(Vcpu& vcpu, const FieldAccess& access, link::Access kind) {
+    if (vcpu.round_trip_is_sampled) return vcpu.counters->count_sampled(access.field, kind);
     vcpu.counters->count(access.field, access.high_half, kind, vcpu.reason);
 }
 

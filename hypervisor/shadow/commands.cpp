@@ -3,6 +3,7 @@
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/nested/save.hpp"
 #include "hypervisor/nested/sleep.hpp"
+#include "hypervisor/shadow/shadowing.hpp"
 #include "hypervisor/version.hpp"
 
 namespace shadowtune::shadow {
@@ -88,12 +89,14 @@ void Commands::log(link::LogLevel level, std::string_view text) {
 }
 
 void freeze_counters(nested::Vcpu& vcpu) {
+    settle_counts(vcpu);
     const auto& s{vcpu.statistics};
     const auto& executed{vcpu.hardware.counts()};
     link::SnapshotHead head{};
     head.vcpu = static_cast<std::uint16_t>(vcpu.number);
     head.tsc = cpu::rdtsc();
     head.mode = static_cast<std::uint8_t>(vcpu.in_force->mode);
+    head.sample_interval = vcpu.in_force->sample_interval;
     head.generation = vcpu.in_force->number;
     head.round_trips = s.round_trips;
     head.round_trip_ticks = s.round_trip_ticks;
@@ -170,6 +173,7 @@ void Commands::send_next_status() {
     status.round_trips = count(vcpu.statistics.round_trips);
     status.last_reload_ticks = count(vcpu.statistics.last_reload_ticks);
     __builtin_memcpy(status.profile_name, generation.name, sizeof(status.profile_name));
+    status.sample_interval = generation.sample_interval;
     m_machine.link.send(MessageType::status, status);
     if (++m_status_vcpu == m_machine.vcpu_count) m_status = 0;
 }
@@ -244,8 +248,9 @@ void Commands::execute(nested::Vcpu& vcpu, const link::Frame& frame) {
         if (frame.payload.size() != sizeof(set) || !link::read_record(frame.payload, set)) {
             return refuse(frame.type, command.id, link::CommandStatus::malformed);
         }
-        return publish(frame.type, command.id,
-                       m_machine.generations.set_mode(static_cast<link::Mode>(set.mode)));
+        return publish(
+            frame.type, command.id,
+            m_machine.generations.set_mode(static_cast<link::Mode>(set.mode), set.sample_interval));
     }
     default: return refuse(frame.type, command.id, link::CommandStatus::unknown_command);
     }

@@ -1,8 +1,8 @@
 #pragma once
 
 // Who accessed which field how often, while which L2 exit was being handled. Each trapped access is counted
-// by exactly one call of count(). Cells are given out on first touch, so that a snapshot costs what was
-// touched, not what exists.
+// by exactly one call of count() or count_sampled(). Cells are given out on first touch, so that a snapshot
+// costs what was touched, not what exists.
 
 #include "link/messages.hpp"
 #include "vmcs/catalogue.hpp"
@@ -17,17 +17,38 @@ namespace shadowtune::shadow {
 class AccessCounters {
 public:
     // Cells of one vCPU. A real L1 touches a few hundred, the micro-L1, which accesses every field at every
-    // kind of exit, some ten thousand. Full, further combinations are lost but counted as lost.
+    // kind of exit, some ten thousand. Full, further combinations are lost, but their accesses counted as
+    // lost.
     static constexpr std::size_t capacity{32768};
 
     void count(vmcs::FieldIndex field, bool high_half, link::Access access, std::uint8_t reason) {
-        add(field, high_half, access, reason, 1);
+        add(place_of(field, high_half, access), Family::plain, reason, 1);
     }
 
-    // A saved cell. `cell` names a field, an access and a reason that there are.
+    // In a sampled round trip: appears when that ends. High halves count as their field, for the square is
+    // that of both together.
+    void count_sampled(vmcs::FieldIndex field, link::Access access) {
+        const std::uint16_t place{place_of(field, false, access)};
+        if (m_in_trip[place]++ == 0) m_touched[m_touched_count++] = place;
+    }
+    void end_sampled_round_trip(std::uint8_t reason) {
+        for (std::size_t i{0}; i < m_touched_count; ++i) {
+            const std::uint16_t place{m_touched[i]};
+            const std::uint64_t times{m_in_trip[place]};
+            add(place, Family::sampled, reason, times);
+            add(place, Family::squared, reason, times * times);
+            m_in_trip[place] = 0;
+        }
+        m_touched_count = 0;
+        add_round_trips(reason, 1);
+    }
+
+    // A saved cell, which names a field, a kind of count and a reason that there are.
     void restore(const link::CounterRecord& cell) {
-        add(vmcs::find(cell.encoding), vmcs::is_high_half(cell.encoding),
-            static_cast<link::Access>(cell.access), cell.reason, cell.count);
+        const auto counted{static_cast<link::Counted>(cell.counted)};
+        if (counted == link::Counted::sampled_round_trips) return add_round_trips(cell.reason, cell.count);
+        add(place_of(vmcs::find(cell.encoding), vmcs::is_high_half(cell.encoding), link::access_of(counted)),
+            static_cast<Family>(cell.counted / 2), cell.reason, cell.count);
     }
     void restore_lost(std::uint64_t lost) { m_lost = lost; }
 
@@ -36,32 +57,48 @@ public:
     [[nodiscard]] std::uint64_t lost() const { return m_lost; }
 
 private:
-    void add(vmcs::FieldIndex field, bool high_half, link::Access access, std::uint8_t reason,
-             std::uint64_t times) {
-        std::uint16_t& slot{m_slots[key(field, high_half, access, reason)]};
-        if (slot == 0) {
-            if (m_used == capacity) {
-                m_lost += times;
-                return;
-            }
-            const auto encoding{
-                static_cast<vmcs::Encoding>(vmcs::catalogue[field].encoding | (high_half ? 1U : 0U))};
-            m_cells[m_used] = {encoding, static_cast<std::uint8_t>(access), reason, 0};
+    // Each of reads and writes, in the order of link::Counted.
+    enum class Family : std::uint8_t { plain = 0, sampled = 1, squared = 2 };
+    static constexpr std::size_t families{3};
+    // Who is accessed and how: four for each field, by high half and kind of access.
+    static constexpr std::size_t places{vmcs::field_count * 4};
+
+    [[nodiscard]] static constexpr std::uint16_t place_of(vmcs::FieldIndex field, bool high_half,
+                                                          link::Access access) {
+        return static_cast<std::uint16_t>(field * 4U + (high_half ? 2U : 0U) + static_cast<unsigned>(access));
+    }
+
+    void add(std::uint16_t place, Family family, std::uint8_t reason, std::uint64_t times) {
+        const auto encoding{
+            static_cast<vmcs::Encoding>(vmcs::catalogue[place / 4].encoding | (place >> 1 & 1U))};
+        const auto counted{static_cast<std::uint8_t>(static_cast<unsigned>(family) * 2 + (place & 1U))};
+        add_to(m_slots[(place * families + static_cast<std::size_t>(family)) * vmcs::reason_slots + reason],
+               {encoding, counted, reason, times});
+    }
+    void add_round_trips(std::uint8_t reason, std::uint64_t times) {
+        add_to(m_round_trip_slots[reason],
+               {0, static_cast<std::uint8_t>(link::Counted::sampled_round_trips), reason, times});
+    }
+    void add_to(std::uint16_t& slot, const link::CounterRecord& more) {
+        if (slot != 0) {
+            m_cells[slot - 1U].count += more.count;
+        } else if (m_used < capacity) {
+            m_cells[m_used] = more;
             slot = static_cast<std::uint16_t>(++m_used);
+        } else if (more.counted <= static_cast<std::uint8_t>(link::Counted::sampled_writes)) {
+            m_lost += more.count;
         }
-        m_cells[slot - 1U].count += times;
     }
 
-    [[nodiscard]] static constexpr std::size_t key(vmcs::FieldIndex field, bool high_half,
-                                                   link::Access access, std::uint8_t reason) {
-        const std::size_t side{(high_half ? 2U : 0U) | static_cast<std::size_t>(access)};
-        return (std::size_t{field} * 4 + side) * vmcs::reason_slots + reason;
-    }
-
-    std::uint16_t m_slots[vmcs::field_count * 4 * vmcs::reason_slots]{};
+    std::uint16_t m_slots[places * families * vmcs::reason_slots]{}; // number of the cell plus 1
+    std::uint16_t m_round_trip_slots[vmcs::reason_slots]{};
     link::CounterRecord m_cells[capacity]{};
     std::size_t m_used{0};
     std::uint64_t m_lost{0};
+
+    std::uint32_t m_in_trip[places]{}; // of the sampled round trip that is under way
+    std::uint16_t m_touched[places]{};
+    std::size_t m_touched_count{0};
 };
 
 } // namespace shadowtune::shadow

@@ -40,16 +40,17 @@ Generation* Generations::free_slot() {
     return nullptr;
 }
 
-Result<std::uint32_t, Refusal> Generations::publish(link::Mode mode) {
+Result<std::uint32_t, Refusal> Generations::publish(link::Mode mode, std::uint16_t sample_interval) {
     Generation* const slot{free_slot()};
     if (slot == nullptr) return Failure{Refusal{link::CommandStatus::busy, {}}};
     slot->number = ++m_last_number;
     slot->mode = mode;
-    slot->sets = mode == link::Mode::tuned ? m_profile : vmcs::ShadowSets{};
+    slot->sample_interval = sample_interval;
+    slot->sets = mode == link::Mode::trap ? vmcs::ShadowSets{} : m_profile;
     write_page(slot->read_bitmap, slot->sets.read);
     write_page(slot->write_bitmap, slot->sets.write);
     __builtin_memset(slot->name, 0, sizeof(slot->name));
-    if (mode == link::Mode::tuned) __builtin_memcpy(slot->name, m_name, sizeof(m_name));
+    if (mode != link::Mode::trap) __builtin_memcpy(slot->name, m_name, sizeof(m_name));
     m_newest = static_cast<std::size_t>(slot - m_slots);
     return slot->number;
 }
@@ -77,7 +78,9 @@ Result<std::uint32_t, Refusal> Generations::load(const link::ProfileImage& image
     m_has_profile = true;
     __builtin_memcpy(m_name, image.name, sizeof(m_name));
     m_name[sizeof(m_name) - 1] = '\0';
-    return publish(link::Mode::tuned);
+    const Generation& now{newest()};
+    if (now.mode == link::Mode::sample) return publish(now.mode, now.sample_interval);
+    return publish(link::Mode::tuned, 0);
 }
 
 link::SavedBitmaps Generations::save() const {
@@ -86,6 +89,7 @@ link::SavedBitmaps Generations::save() const {
     saved.generation = now.number;
     saved.mode = static_cast<std::uint8_t>(now.mode);
     saved.has_profile = m_has_profile ? 1 : 0;
+    saved.sample_interval = now.sample_interval;
     saved.profile.magic = link::profile_magic;
     saved.profile.catalogue_version = vmcs::catalogue_version;
     m_profile.read.store(saved.profile.read);
@@ -104,19 +108,18 @@ Result<void, Refusal> Generations::restore(const link::SavedBitmaps& saved) {
         m_name[sizeof(m_name) - 1] = '\0';
     }
     m_last_number = saved.generation - 1;
-    const auto published{publish(static_cast<link::Mode>(saved.mode))};
+    const auto published{publish(static_cast<link::Mode>(saved.mode), saved.sample_interval)};
     if (!published) return Failure{published.error()};
     return {};
 }
 
-Result<std::uint32_t, Refusal> Generations::set_mode(link::Mode mode) {
-    if (mode != link::Mode::trap && mode != link::Mode::tuned) {
+Result<std::uint32_t, Refusal> Generations::set_mode(link::Mode mode, std::uint16_t sample_interval) {
+    if (mode > link::last_mode || (mode == link::Mode::sample) != (sample_interval != 0))
         return Failure{Refusal{link::CommandStatus::malformed, {}}};
-    }
-    if (mode == newest().mode) return newest().number;
-    if (mode == link::Mode::tuned && !m_has_profile)
+    if (mode == newest().mode && sample_interval == newest().sample_interval) return newest().number;
+    if (mode != link::Mode::trap && !m_has_profile)
         return Failure{Refusal{link::CommandStatus::no_profile, {}}};
-    return publish(mode);
+    return publish(mode, sample_interval);
 }
 
 } // namespace shadowtune::shadow

@@ -21,8 +21,9 @@ namespace shadowtune::shadow {
 struct Generation {
     std::uint32_t number{0};
     link::Mode mode{link::Mode::trap};
-    vmcs::ShadowSets sets{};      // empty in mode trap
-    std::uint64_t read_bitmap{0}; // physical addresses of the two pages
+    std::uint16_t sample_interval{0}; // in mode sample
+    vmcs::ShadowSets sets{};          // empty in mode trap
+    std::uint64_t read_bitmap{0};     // physical addresses of the two pages
     std::uint64_t write_bitmap{0};
     char name[sizeof(link::ProfileImage::name)]{};
 };
@@ -39,10 +40,11 @@ public:
     static constexpr std::size_t slots{4};
     void start(std::uint64_t pages, const vmcs::ProfileTarget& target);
 
-    // Checks the profile again and makes it the newest generation, in mode tuned.
+    // Checks the profile again and makes it the newest generation: in mode sample where that is in force,
+    // else in mode tuned.
     [[nodiscard]] Result<std::uint32_t, Refusal> load(const link::ProfileImage& image);
-    // Mode trap, or back to the profile loaded last.
-    [[nodiscard]] Result<std::uint32_t, Refusal> set_mode(link::Mode mode);
+    // Mode trap, or back to the profile loaded last. `sample_interval`: 1 or more in mode sample, else 0.
+    [[nodiscard]] Result<std::uint32_t, Refusal> set_mode(link::Mode mode, std::uint16_t sample_interval = 0);
 
     // For a saved L1: what is in force, and the profile to go back to.
     [[nodiscard]] link::SavedBitmaps save() const;
@@ -58,7 +60,7 @@ public:
 private:
     [[nodiscard]] Result<vmcs::ShadowSets, Refusal> check(const link::ProfileImage& image) const;
     [[nodiscard]] Generation* free_slot();
-    [[nodiscard]] Result<std::uint32_t, Refusal> publish(link::Mode mode);
+    [[nodiscard]] Result<std::uint32_t, Refusal> publish(link::Mode mode, std::uint16_t sample_interval);
 
     Generation m_slots[slots]{};
     std::atomic<std::uint32_t> m_users[slots]{}; // vCPUs that run with it

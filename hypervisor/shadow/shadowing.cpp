@@ -20,12 +20,25 @@ void set_vmcs_shadowing(nested::Vcpu& vcpu, bool on) {
     hw.write(F::vmcs_link_pointer, on ? vcpu.shadow.region() : no_link);
 }
 
+// vmcs01 must be current. Without the control every VMREAD and VMWRITE exits, whatever the bitmaps say (SDM
+// Vol. 3C, 26.1.3).
+void set_aside(nested::Vcpu& vcpu, bool aside) {
+    if (vcpu.shadow_stands_aside == aside) return;
+    vcpu.shadow_stands_aside = aside;
+    set_vmcs_shadowing(vcpu, !aside);
+}
+
 // Values of R that are still in vmcs02 must be in vmcs12 before they can go to the shadow.
 void fetch_reads(nested::Vcpu& vcpu) {
     const vmcs::FieldSet missing{vcpu.in_force->sets.read & vcpu.vmcs12.in_vmcs02()};
     if (missing.empty()) return;
     vcpu.hardware.make_current(vcpu.vmcs02.region);
     nested::fetch_fields(vcpu, missing);
+}
+
+void deliver_reads(nested::Vcpu& vcpu) {
+    fetch_reads(vcpu);
+    vcpu.shadow.fill(vcpu.hardware, vcpu.in_force->sets.read, vcpu.vmcs12);
 }
 
 } // namespace
@@ -44,9 +57,9 @@ void end(nested::Vcpu& vcpu) {
 }
 
 void link(nested::Vcpu& vcpu) {
-    vcpu.shadow.fill(vcpu.hardware, vcpu.in_force->sets.read, vcpu.vmcs12);
+    if (!vcpu.shadow_stands_aside) vcpu.shadow.fill(vcpu.hardware, vcpu.in_force->sets.read, vcpu.vmcs12);
     vcpu.hardware.make_current(vcpu.vmcs01.region);
-    set_vmcs_shadowing(vcpu, true);
+    set_vmcs_shadowing(vcpu, !vcpu.shadow_stands_aside);
 }
 
 void unlink(nested::Vcpu& vcpu) {
@@ -62,16 +75,31 @@ void collect_writes(nested::Vcpu& vcpu) {
 }
 
 void collect_writes_for_entry(nested::Vcpu& vcpu) {
-    if (vcpu.vmcs12.is_current()) vcpu.shadow.collect(vcpu.hardware, vcpu.in_force->sets.write, vcpu.vmcs12);
+    if (vcpu.vmcs12.is_current() && !vcpu.shadow_stands_aside)
+        vcpu.shadow.collect(vcpu.hardware, vcpu.in_force->sets.write, vcpu.vmcs12);
 }
 
-void deliver_reads(nested::Vcpu& vcpu) {
-    fetch_reads(vcpu);
-    vcpu.shadow.fill(vcpu.hardware, vcpu.in_force->sets.read, vcpu.vmcs12);
+void settle_counts(nested::Vcpu& vcpu) {
+    if (!vcpu.runs_l2 || !vcpu.round_trip_is_sampled) return;
+    vcpu.counters->end_sampled_round_trip(vcpu.reason);
+    vcpu.round_trip_is_sampled = false;
+}
+
+void begin_round_trip(nested::Vcpu& vcpu) {
+    settle_counts(vcpu);
+    const std::uint16_t interval{vcpu.in_force->sample_interval};
+    vcpu.round_trip_is_sampled = interval != 0 && vcpu.sampler.draw(interval);
+    if (vcpu.round_trip_is_sampled) {
+        vcpu.shadow.settle(vcpu.hardware);
+    } else {
+        deliver_reads(vcpu);
+    }
+    vcpu.hardware.make_current(vcpu.vmcs01.region);
+    set_aside(vcpu, vcpu.round_trip_is_sampled);
 }
 
 void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field) {
-    if (!vcpu.in_force->sets.read.test(field)) return;
+    if (vcpu.shadow_stands_aside || !vcpu.in_force->sets.read.test(field)) return;
     vmcs::FieldSet one{};
     one.set(field);
     vcpu.shadow.fill(vcpu.hardware, one, vcpu.vmcs12);
@@ -90,7 +118,7 @@ void move_to_newest(nested::Vcpu& vcpu) {
     hw.write(F::vmwrite_bitmap, newest.write_bitmap);
     generations.give_back(*vcpu.in_force);
     __atomic_store_n(&vcpu.in_force, &newest, __ATOMIC_RELEASE);
-    if (vcpu.vmcs12.is_current()) deliver_reads(vcpu);
+    if (vcpu.vmcs12.is_current() && !vcpu.shadow_stands_aside) deliver_reads(vcpu);
     hw.make_current(vcpu.vmcs01.region);
     ++vcpu.statistics.reloads;
     vcpu.statistics.last_reload_ticks = cpu::rdtsc() - start;

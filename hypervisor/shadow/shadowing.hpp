@@ -18,13 +18,16 @@ void unlink(nested::Vcpu& vcpu);
 
 // What L1 wrote without exit, shadow to vmcs12. Before L0 looks at vmcs12.
 void collect_writes(nested::Vcpu& vcpu);
-// The same on the way into L2: may leave the shadow VMCS current and active; deliver_reads() follows at L2's
-// exit.
+// The same on the way into L2: may leave the shadow VMCS current and active; begin_round_trip() follows at
+// L2's exit.
 void collect_writes_for_entry(nested::Vcpu& vcpu);
 
-// What L1 may read without exit, vmcs12 to shadow. On the way from L2 to L1; leaves no particular VMCS
-// current.
-void deliver_reads(nested::Vcpu& vcpu);
+// On the way from L2 to L1: what L1 may read without exit goes from vmcs12 to the shadow; or, in mode sample,
+// every access of this round trip is to exit. Leaves vmcs01 current.
+void begin_round_trip(nested::Vcpu& vcpu);
+// Where the last round trip has ended, and was a sampled one, its counts are added to the others. Before a
+// look at them; an entry of L2 that the processor refuses ends no round trip. Touches no VMCS.
+void settle_counts(nested::Vcpu& vcpu);
 
 // L0 changed one field of vmcs12 while L1 runs: the shadow follows where L1 may read it there.
 void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field);

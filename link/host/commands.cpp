@@ -22,6 +22,7 @@ constexpr int most_refusals{3};
     VcpuStatus status;
     status.vcpu = record.vcpu;
     status.mode = static_cast<Mode>(record.mode);
+    status.sample_interval = record.sample_interval;
     status.l1_state = static_cast<L1State>(record.l1_state);
     status.generation = record.generation;
     status.newest_generation = record.newest_generation;
@@ -127,10 +128,10 @@ Result<std::uint32_t, LinkError> Session::load_profile(const ProfileImage& image
     return command(exchange);
 }
 
-Result<std::uint32_t, LinkError> Session::set_mode(Mode mode) {
+Result<std::uint32_t, LinkError> Session::set_mode(Mode mode, std::uint16_t sample_interval) {
     Exchange exchange{begin("its answer to the mode", MessageType::set_mode)};
-    exchange.payload = [mode](std::uint32_t id) {
-        return bytes_of(SetMode{id, static_cast<std::uint8_t>(mode)});
+    exchange.payload = [mode, sample_interval](std::uint32_t id) {
+        return bytes_of(SetMode{id, static_cast<std::uint8_t>(mode), 0, sample_interval});
     };
     return command(exchange);
 }

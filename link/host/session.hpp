@@ -69,7 +69,7 @@ public:
     [[nodiscard]] Result<Snapshot, LinkError> snapshot();
     // Both: the generation that the command made or will make; status() tells who runs it already.
     [[nodiscard]] Result<std::uint32_t, LinkError> load_profile(const ProfileImage& image);
-    [[nodiscard]] Result<std::uint32_t, LinkError> set_mode(Mode mode);
+    [[nodiscard]] Result<std::uint32_t, LinkError> set_mode(Mode mode, std::uint16_t sample_interval = 0);
     // One for each vCPU, in order.
     [[nodiscard]] Result<std::vector<VcpuStatus>, LinkError> status();
     // Stops L1 and brings its saved state (link/saved_state.hpp), whole: L1 stands still until it is

@@ -36,21 +36,21 @@ struct HelloInfo {
 };
 
 struct Counter {
-    vmcs::Encoding encoding{0}; // as L1 used it: odd for a high half
-    Access access{Access::read};
+    vmcs::Encoding encoding{0}; // as L1 used it: odd for a high half; 0 where `counted` is of no field
+    Counted counted{Counted::reads};
     std::uint8_t reason{vmcs::no_round_trip}; // basic exit reason of the L2 exit being handled
     std::uint64_t count{0};                   // cumulative from power-on
 
     // What is counted, apart from how often.
-    [[nodiscard]] std::tuple<vmcs::Encoding, Access, std::uint8_t> key() const {
-        return {encoding, access, reason};
+    [[nodiscard]] std::tuple<vmcs::Encoding, Counted, std::uint8_t> key() const {
+        return {encoding, counted, reason};
     }
     friend bool operator==(const Counter&, const Counter&) = default;
 };
 
 struct VcpuSnapshot {
     SnapshotHead head{};
-    std::vector<Counter> counters; // ordered by encoding, access, reason; none twice
+    std::vector<Counter> counters; // ordered by encoding, counted, reason; none twice
 };
 
 struct Snapshot {
@@ -62,6 +62,7 @@ struct Snapshot {
 struct VcpuStatus {
     std::uint16_t vcpu{0};
     Mode mode{Mode::trap};
+    std::uint16_t sample_interval{0}; // in mode sample
     L1State l1_state{L1State::running};
     std::uint32_t generation{0};        // in force
     std::uint32_t newest_generation{0}; // accepted

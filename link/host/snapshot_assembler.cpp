@@ -10,11 +10,8 @@ namespace {
 // A record that the catalogue does not know comes from another build or from a fault in L0; never from the
 // line, whose faults the CRC sees.
 [[nodiscard]] std::optional<Counter> unpack(const CounterRecord& record) {
-    if (vmcs::find(record.encoding) == vmcs::no_field || record.access > 1 ||
-        record.reason >= vmcs::reason_slots) {
-        return std::nullopt;
-    }
-    return Counter{record.encoding, static_cast<Access>(record.access), record.reason, record.count};
+    if (!is_known(record)) return std::nullopt;
+    return Counter{record.encoding, static_cast<Counted>(record.counted), record.reason, record.count};
 }
 
 } // namespace
@@ -30,7 +27,7 @@ SnapshotAssembler::Outcome SnapshotAssembler::push_head(const Frame& frame) {
     if (!read_record(frame.payload, head)) return Outcome::foreign;
     const auto answer{m_answers.find(head.id)};
     if (answer == m_answers.end()) return Outcome::foreign;
-    if (head.vcpu >= m_vcpus || head.mode > static_cast<std::uint8_t>(Mode::tuned)) return give_up(head.id);
+    if (head.vcpu >= m_vcpus || head.mode > static_cast<std::uint8_t>(last_mode)) return give_up(head.id);
 
     const std::uint16_t vcpu{head.vcpu};
     Vcpu& state{answer->second[vcpu]};

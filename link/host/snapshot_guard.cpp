@@ -40,9 +40,12 @@ struct Named {
 }
 
 [[nodiscard]] std::string name_of(const Counter& counter) {
-    return std::string{counter.access == Access::read ? "reads" : "writes"} + " of " +
-           std::string{vmcs::catalogue[vmcs::find(counter.encoding)].symbol} + " after " +
-           std::string{vmcs::exit_reason_names[counter.reason]};
+    const std::string after{" after " + std::string{vmcs::exit_reason_names[counter.reason]}};
+    if (counter.counted == Counted::sampled_round_trips) return "sampled round trips" + after;
+    constexpr std::string_view forms[]{"", "sampled ", "squared "};
+    return std::string{forms[static_cast<std::size_t>(counter.counted) / 2]} +
+           (access_of(counter.counted) == Access::read ? "reads" : "writes") + " of " +
+           std::string{vmcs::catalogue[vmcs::find(counter.encoding)].symbol} + after;
 }
 
 // Both lists are ordered by the same key, and each counter of the earlier one must be in the later one.

@@ -69,6 +69,7 @@ TEST(Database, NewFileCarriesOurMarks) {
 TEST(Database, EveryViewCanBeRead) {
     const TemporaryFolder folder{};
     test::write_sample(folder / "a.db");
+    test::write_sample(folder / "a.db", db::Mode::sample);
     auto database{Database::open(folder / "a.db", OpenMode::read)};
     ASSERT_TRUE(database.ok());
     auto views{database.value().connection().prepare("SELECT name FROM sqlite_schema WHERE type = 'view'")};
@@ -81,7 +82,7 @@ TEST(Database, EveryViewCanBeRead) {
         EXPECT_GT(rows.value(), 0) << views.value().text(0);
         ++count;
     }
-    EXPECT_EQ(count, 7);
+    EXPECT_EQ(count, 10);
 }
 
 TEST(Database, CatalogueTableIsBroughtUpToDate) {
@@ -206,12 +207,13 @@ TEST(Migration, OldFileMovesForwardInOneTransaction) {
     auto connection{raw(folder / "v1.db")};
     const db::Migration steps[]{{db::schema_v1},
                                 {db::schema_v2},
+                                {db::schema_v3},
                                 {"ALTER TABLE recording ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'"},
                                 {"CREATE TABLE shape (name TEXT)"}};
     EXPECT_EQ(db::inspect(connection, steps).value(), db::FileState::older);
     ASSERT_TRUE(db::migrate(connection, steps).ok());
     EXPECT_EQ(db::inspect(connection, steps).value(), db::FileState::current);
-    EXPECT_EQ(connection.integer("PRAGMA user_version").value(), 4);
+    EXPECT_EQ(connection.integer("PRAGMA user_version").value(), 5);
     EXPECT_EQ(connection.integer("SELECT count(*) FROM recording WHERE colour = 'blue'").value(), 1);
     EXPECT_EQ(connection.integer("SELECT count(*) FROM snapshot").value(), 3);
     EXPECT_EQ(connection.integer("SELECT count(*) FROM shape").value(), 0);
@@ -221,10 +223,13 @@ TEST(Migration, FailedStepLeavesTheOldFile) {
     const TemporaryFolder folder{};
     test::write_sample(folder / "v1.db");
     auto connection{raw(folder / "v1.db")};
-    const db::Migration steps[]{
-        {db::schema_v1}, {db::schema_v2}, {"CREATE TABLE shape (name TEXT)"}, {"CREATE TABLE field (x)"}};
+    const db::Migration steps[]{{db::schema_v1},
+                                {db::schema_v2},
+                                {db::schema_v3},
+                                {"CREATE TABLE shape (name TEXT)"},
+                                {"CREATE TABLE field (x)"}};
     EXPECT_FALSE(db::migrate(connection, steps).ok());
-    EXPECT_EQ(connection.integer("PRAGMA user_version").value(), 2);
+    EXPECT_EQ(connection.integer("PRAGMA user_version").value(), 3);
     EXPECT_EQ(connection.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'shape'").value(), 0);
     EXPECT_EQ(db::inspect(connection, db::migrations()).value(), db::FileState::current);
 }
@@ -240,6 +245,7 @@ TEST(Migration, ReleasedVersionsAreFrozen) {
     }};
     EXPECT_EQ(hash_of(db::schema_v1), 1597906038170555569U);
     EXPECT_EQ(hash_of(db::schema_v2), 18021038889099138012U);
+    EXPECT_EQ(hash_of(db::schema_v3), 12885221163084587702U);
 }
 
 // A file of version 1, with counts in it, says the same when it has moved forward.

@@ -181,6 +181,53 @@ TEST_F(Recording, SeveralVcpusAndHighHalvesAddUp) {
     EXPECT_EQ(reader.value().totals({1, 2}, 3).error().kind, ErrorKind::not_found);
 }
 
+// Sampled round trips are apart from the others, and their counts are differences too.
+TEST_F(Recording, SampledRoundTripsAreApart) {
+    auto writer{begin()};
+    const auto snapshot_of{[](std::uint64_t scale) {
+        db::Snapshot snapshot{};
+        db::VcpuSnapshot state{};
+        state.mode = db::Mode::sample;
+        state.sample_interval = 64;
+        state.counters.round_trips = scale * 64;
+        state.round_trips_by_reason[10] = scale * 64;
+        state.accesses = {{0x4402, Access::read, 10, scale * 63}};
+        state.sampled_round_trips_by_reason[10] = scale;
+        state.sampled = {{0x4402, Access::read, 10, scale, scale},
+                         {0x681E, Access::write, 10, scale * 2, scale * 4}};
+        snapshot.vcpus.push_back(state);
+        return snapshot;
+    }};
+    ASSERT_TRUE(writer.add_snapshot(snapshot_of(3)).ok());
+    ASSERT_TRUE(writer.add_snapshot(snapshot_of(103)).ok());
+    const auto reader{RecordingReader::open(m_database)};
+    const auto totals{reader.value().totals({1, 2})};
+    ASSERT_TRUE(totals.ok()) << totals.error().message;
+    const db::Totals& t{totals.value()};
+    EXPECT_FALSE(t.all_trap);
+    EXPECT_EQ(t.sampled_round_trips, 100U);
+    EXPECT_EQ(t.unsampled_round_trips(), 6300U);
+    EXPECT_EQ(t.sampled_round_trips_by_reason[10], 100U);
+    EXPECT_EQ(t.fields[vmcs::find(0x4402)].reads, 6300U);
+    ASSERT_EQ(t.sampled.size(), 2U);
+    EXPECT_EQ(t.sampled[0].field, vmcs::find(0x4402));
+    EXPECT_EQ(t.sampled[0].count, 100U);
+    EXPECT_EQ(t.sampled[1].access, Access::write);
+    EXPECT_EQ(t.sampled[1].count, 200U);
+    EXPECT_EQ(t.sampled[1].squares, 400U);
+
+    auto bad{snapshot_of(104)};
+    bad.vcpus[0].sampled[1].squares = 207;
+    EXPECT_EQ(writer.add_snapshot(bad).error().kind, ErrorKind::bad_data);
+    bad = snapshot_of(104);
+    bad.vcpus[0].sampled[0].encoding = 0x2001;
+    EXPECT_EQ(writer.add_snapshot(bad).error().kind, ErrorKind::bad_data);
+    bad = snapshot_of(104);
+    bad.vcpus[0].sampled_round_trips_by_reason[10] = 1;
+    EXPECT_EQ(writer.add_snapshot(bad).error().kind, ErrorKind::bad_data);
+    EXPECT_TRUE(writer.add_snapshot(snapshot_of(104)).ok());
+}
+
 TEST_F(Recording, BadSnapshotsAreRefusedWhole) {
     auto writer{begin()};
     ASSERT_TRUE(writer.add_snapshot(test::sample_snapshot(10)).ok());
@@ -210,14 +257,16 @@ TEST_F(Recording, BadSnapshotsAreRefusedWhole) {
 TEST_F(Recording, GenerationsComeBack) {
     auto writer{begin()};
     const vmcs::ShadowSets sets{test::tuned_profile()};
-    ASSERT_TRUE(writer.generation({7, db::Mode::tuned, "mine", sets}, 5).ok());
-    ASSERT_TRUE(writer.generation({7, db::Mode::tuned, "mine", sets}, 6).ok());
-    ASSERT_TRUE(writer.generation({8, db::Mode::trap, "", {}}, 7).ok());
+    ASSERT_TRUE(writer.generation({7, db::Mode::sample, 64, "mine", sets}, 5).ok());
+    ASSERT_TRUE(writer.generation({7, db::Mode::sample, 64, "mine", sets}, 6).ok());
+    ASSERT_TRUE(writer.generation({8, db::Mode::trap, 0, "", {}}, 7).ok());
     const auto reader{RecordingReader::open(m_database)};
     const auto generations{reader.value().generations()};
     ASSERT_TRUE(generations.ok());
     ASSERT_EQ(generations.value().size(), 2U);
     EXPECT_EQ(generations.value()[0].number, 7U);
+    EXPECT_EQ(generations.value()[0].mode, db::Mode::sample);
+    EXPECT_EQ(generations.value()[0].sample_interval, 64);
     EXPECT_EQ(generations.value()[0].profile_name, "mine");
     EXPECT_EQ(generations.value()[0].sets, sets);
     EXPECT_EQ(generations.value()[1].mode, db::Mode::trap);

@@ -110,11 +110,20 @@ db::Snapshot sample_snapshot(std::uint64_t rounds, db::Mode mode) {
     vcpu.round_trips_by_reason[cpuid] = rounds * 4;
     vcpu.round_trips_by_reason[io] = rounds * 6;
     const vmcs::ShadowSets shadowed{mode == db::Mode::trap ? vmcs::ShadowSets{} : tuned_profile()};
+    const std::uint64_t sampled{mode == db::Mode::sample ? rounds / 10 : 0};
+    if (mode == db::Mode::sample) vcpu.sample_interval = 10;
+    vcpu.sampled_round_trips_by_reason[cpuid] = sampled * 4;
+    vcpu.sampled_round_trips_by_reason[io] = sampled * 6;
     for (const Habit& habit : habits) {
+        const std::uint64_t in_sample{sampled * habit.per_round};
+        if (in_sample != 0) {
+            vcpu.sampled.push_back(
+                {vmcs::encoding_of(habit.field), habit.access, habit.reason, in_sample, in_sample});
+        }
         const auto& set{habit.access == Access::read ? shadowed.read : shadowed.write};
         if (set.test(habit.field)) continue;
-        vcpu.accesses.push_back(
-            {vmcs::encoding_of(habit.field), habit.access, habit.reason, rounds * habit.per_round});
+        vcpu.accesses.push_back({vmcs::encoding_of(habit.field), habit.access, habit.reason,
+                                 (rounds - sampled) * habit.per_round});
     }
     for (const Field field : created) {
         vcpu.accesses.push_back({vmcs::encoding_of(field), Access::write, vmcs::no_round_trip, 10});
@@ -144,9 +153,10 @@ void write(const std::filesystem::path& path, db::Mode mode, std::uint32_t vcpus
     auto writer{db::RecordingWriter::begin(database.value(), machine, sample_labels(), 1'800'000'000'000)};
     must(writer);
     const bool trap{mode == db::Mode::trap};
-    must(writer.value().generation(
-        {trap ? 1U : 2U, mode, trap ? "" : "sample", trap ? vmcs::ShadowSets{} : tuned_profile()},
-        1'800'000'000'000));
+    must(writer.value().generation({trap ? 1U : 2U, mode,
+                                    static_cast<std::uint16_t>(mode == db::Mode::sample ? 10 : 0),
+                                    trap ? "" : "sample", trap ? vmcs::ShadowSets{} : tuned_profile()},
+                                   1'800'000'000'000));
     for (const std::uint64_t rounds : {10U, 20U, 110U}) {
         db::Snapshot snapshot{sample_snapshot(rounds, mode)};
         for (std::uint16_t number{1}; number < vcpus; ++number) {

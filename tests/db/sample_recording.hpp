@@ -28,6 +28,7 @@ private:
 
 // Cumulative counters after `rounds` times ten round trips: 4 CPUID, 6 I/O. Before the first one, the guest
 // was created: 30 accesses outside round trips. Tuned: only what `tuned_profile()` leaves trapped is counted.
+// Sample: that, but in every tenth round all.
 [[nodiscard]] db::Snapshot sample_snapshot(std::uint64_t rounds, db::Mode mode = db::Mode::trap);
 [[nodiscard]] vmcs::ShadowSets tuned_profile();
 

@@ -149,7 +149,15 @@ TEST(SavedState, RefusesWhatContradictsItself) {
         {"unknown field offered", [](SavedSample& s) { s.machine.offered_fields[3] = ~std::uint64_t{0}; },
          SavedFault::bad_value},
         {"tuned without a profile", [](SavedSample& s) { s.bitmaps.mode = 1; }, SavedFault::contradiction},
-        {"no such mode", [](SavedSample& s) { s.bitmaps.mode = 2; }, SavedFault::bad_value},
+        {"sample without a profile",
+         [](SavedSample& s) {
+             s.bitmaps.mode = 2;
+             s.bitmaps.sample_interval = 64;
+         },
+         SavedFault::contradiction},
+        {"an interval outside of mode sample", [](SavedSample& s) { s.bitmaps.sample_interval = 64; },
+         SavedFault::contradiction},
+        {"no such mode", [](SavedSample& s) { s.bitmaps.mode = 3; }, SavedFault::bad_value},
         {"generation 0", [](SavedSample& s) { s.bitmaps.generation = 0; }, SavedFault::bad_value},
         {"RSP twice", [](SavedSample& s) { s.registers.general[4] = 1; }, SavedFault::bad_value},
         {"half an NMI", [](SavedSample& s) { s.registers.nmi_pending = 2; }, SavedFault::bad_value},
@@ -222,7 +230,7 @@ TEST(SavedState, RefusesWhatContradictsItself) {
          SavedFault::field_too_wide},
         {"counter of no field", [](SavedSample& s) { s.counters[0].encoding = 0x7FFE; },
          SavedFault::unknown_field},
-        {"counter of no access", [](SavedSample& s) { s.counters[0].access = 2; }, SavedFault::bad_value},
+        {"counter of no access", [](SavedSample& s) { s.counters[0].counted = 7; }, SavedFault::bad_value},
         {"counter of no reason", [](SavedSample& s) { s.counters[0].reason = 81; }, SavedFault::bad_value},
     };
     for (const Case& test : cases) {

@@ -179,7 +179,7 @@ TEST_F(RecorderTest, KeepsModeAndGenerations) {
     connect();
     Recorder recorder{*session, *database, options};
     ASSERT_TRUE(recorder.poll().ok());
-    db::Generation sent{1, db::Mode::trap, "mine", {}};
+    db::Generation sent{1, db::Mode::trap, 0, "mine", {}};
     sent.sets.read.set(vmcs::Field::guest_rip);
     ASSERT_EQ(session->load_profile({}).value(), 1U);
     recorder.note(sent);

@@ -116,12 +116,19 @@ check_summary() {
 
 # check_counts DATABASE VCPU PREFIX TRIPS: the counts that the micro-L1's processor printed, against the largest cumulative
 # count of each counter of the vCPU, to the last access; and its round trips. Leaves the counts in $WORK/l1.counts.
+# Sampled accesses are counted by field, so where there are some the high halves of both sides are added to it.
 check_counts() {
-    local recorded
+    local recorded mask=0xffff
+    [ "$(sqlite3 "$1" 'SELECT count(*) FROM sampled_count')" -eq 0 ] || mask=0xfffe
     sqlite3 -separator ' ' "$1" \
-        "SELECT printf('0x%x', encoding), CASE access WHEN 0 THEN 'read' ELSE 'write' END, reason, max(count)
-         FROM access_count WHERE vcpu = $2 GROUP BY encoding, access, reason HAVING max(count) > 0" | sort >"$WORK/l0.counts"
-    sed -n "s/^$3COUNT //p" "$OUTPUT" | sort >"$WORK/l1.counts"
+        "SELECT printf('0x%x', encoding & $mask), CASE access WHEN 0 THEN 'read' ELSE 'write' END, reason, sum(last) FROM (
+             SELECT encoding, access, reason, max(count) AS last FROM access_count WHERE vcpu = $2 GROUP BY 1, 2, 3
+             UNION ALL
+             SELECT encoding, access, reason, max(count) FROM sampled_count WHERE vcpu = $2 GROUP BY 1, 2, 3)
+         GROUP BY 1, 2, 3 HAVING sum(last) > 0" | sort >"$WORK/l0.counts"
+    sed -n "s/^$3COUNT //p" "$OUTPUT" | while read -r encoding access reason count; do
+        printf '0x%x %s %s %s\n' $((encoding & mask)) "$access" "$reason" "$count"
+    done | awk '{n[$1 " " $2 " " $3] += $4} END {for (key in n) print key, n[key]}' | sort >"$WORK/l1.counts"
     [ -s "$WORK/l1.counts" ] || die "the micro-L1 printed no counts"
     diff "$WORK/l1.counts" "$WORK/l0.counts" | head -n 20 >"$WORK/difference" || true
     if [ -s "$WORK/difference" ]; then

@@ -1,6 +1,7 @@
 #!/bin/bash
 # micro_l1_counts.sh TRIPS SEED [MODEL [FAULTS]]: L0's recorded counts equal the micro-L1's own, for every encoding, access and
 # exit reason; and so does the number of round trips. FAULTS: as for `lab run --link-faults`, for example 7,1/100.
+# The variable SAMPLE, a number, has one of so many round trips sampled: those and the others together are all accesses.
 source "$(dirname "$0")/lab.sh"
 
 trips=$1
@@ -16,8 +17,15 @@ lab_start_under_vmm --cpu-model "$model" --timeout 1500 --ips 50000000 \
     ${faults:+--link-faults "$faults"}
 wait_for "^READY" 1 120
 
-# Mode trap: every access exits. The first snapshot comes before L1's first access.
-record_begin "$database" --mode trap
+# Every access exits: in mode trap, and in mode sample with an empty profile. The first snapshot comes before L1's first one.
+mode=trap
+if [ -n "${SAMPLE:-}" ]; then
+    catalogue=$("$SHADOWTUNE" version | grep -o "0x[0-9A-F]*")
+    echo "{\"schema\": \"shadowtune-profile\", \"schema_version\": 2, \"catalogue_version\": \"$catalogue\", \"name\": \"empty\", \"fields\": []}" >"$WORK/empty.json"
+    "$SHADOWTUNE" apply "$WORK/empty.json" --link "$LINK" >"$WORK/apply.out" 2>&1 || { cat "$WORK/apply.out" >&2; die "no profile"; }
+    mode=sample:$SAMPLE
+fi
+record_begin "$database" --mode "$mode"
 
 type_line "run"
 wait_for '^DONE run' 1 700
@@ -30,6 +38,13 @@ lab_end
 check_summary
 
 check_counts "$database" 0 "" "$trips"
+if [ -n "${SAMPLE:-}" ]; then
+    sampled=$(sqlite3 "$database" "SELECT sum(last) FROM (SELECT max(count) AS last FROM sampled_round_trip_count GROUP BY reason)")
+    # Within five standard deviations.
+    awk -v n="$trips" -v of="$SAMPLE" -v sampled="$sampled" \
+        'BEGIN {d = sampled - n / of; exit !(d * d < 25 * n / of)}' || die "$sampled of $trips round trips are sampled"
+    echo "$sampled round trips sampled, one of $SAMPLE"
+fi
 
 # L1 is offered every field that the processor has.
 physical=$(sqlite3 "$database" "SELECT count(*) FROM machine_field WHERE physical = 1")

@@ -5,17 +5,18 @@
 #include <memory>
 #include <random>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace shadowtune::shadow {
 namespace {
 
 using link::Access;
-using Key = std::tuple<std::uint16_t, std::uint8_t, std::uint8_t>; // encoding, access, reason
+using Key = std::tuple<std::uint16_t, std::uint8_t, std::uint8_t>; // encoding, counted, reason
 
 // The record is packed: its members are copied before anything takes their address.
 [[nodiscard]] Key key_of(const link::CounterRecord& record) {
-    return {std::uint16_t{record.encoding}, std::uint8_t{record.access}, std::uint8_t{record.reason}};
+    return {std::uint16_t{record.encoding}, std::uint8_t{record.counted}, std::uint8_t{record.reason}};
 }
 
 struct Touch {
@@ -141,6 +142,58 @@ TEST(AccessCounters, NoTwoCombinationsShareACell) {
     }
     expect_same(*counters, model);
     EXPECT_EQ(combinations, (206U + 78U) * 2 * 81);
+}
+
+// Plain and sampled accesses in turn, in round trips of random lengths and reasons: what the cells say is
+// what the model says, and before its end nothing of a sampled round trip is seen.
+TEST(AccessCounters, SampledRoundTripsAppearAtTheirEnd) {
+    const auto counters{std::make_unique<AccessCounters>()};
+    std::map<Key, std::uint64_t> expected{};
+    std::mt19937_64 random{33};
+    std::uint64_t accesses{0};
+    for (unsigned trip{0}; trip < 2'000; ++trip) {
+        const auto reason{static_cast<std::uint8_t>(random() % 6)};
+        const bool sampled{random() % 4 == 0};
+        std::map<std::pair<vmcs::FieldIndex, Access>, std::uint64_t> in_trip{};
+        const std::size_t before{counters->cells().size()};
+        for (std::uint64_t left{random() % 30}; left != 0; --left, ++accesses) {
+            const Touch touch{random_touch(random, 12, 1)};
+            if (sampled) {
+                counters->count_sampled(touch.field, touch.access);
+                ++in_trip[{touch.field, touch.access}];
+            } else {
+                counters->count(touch.field, touch.high_half, touch.access, reason);
+                ++expected[Touch{touch.field, touch.high_half, touch.access, reason}.key()];
+            }
+        }
+        if (!sampled) continue;
+        ASSERT_EQ(counters->cells().size(), before);
+        counters->end_sampled_round_trip(reason);
+        ++expected[{0, static_cast<std::uint8_t>(link::Counted::sampled_round_trips), reason}];
+        for (const auto& [what, times] : in_trip) {
+            const auto access{static_cast<unsigned>(what.second)};
+            const vmcs::Encoding encoding{vmcs::catalogue[what.first].encoding};
+            expected[{encoding, static_cast<std::uint8_t>(2 + access), reason}] += times;
+            expected[{encoding, static_cast<std::uint8_t>(4 + access), reason}] += times * times;
+        }
+    }
+    std::map<Key, std::uint64_t> found{};
+    for (const auto& cell : counters->cells()) {
+        EXPECT_TRUE(link::is_known(cell));
+        EXPECT_TRUE(found.emplace(key_of(cell), std::uint64_t{cell.count}).second);
+    }
+    EXPECT_EQ(found, expected);
+    EXPECT_GT(accesses, 20'000U);
+
+    // A saved L1 goes on with the same counts.
+    const auto restored{std::make_unique<AccessCounters>()};
+    for (const auto& cell : counters->cells())
+        restored->restore(cell);
+    ASSERT_EQ(restored->cells().size(), counters->cells().size());
+    for (std::size_t i{0}; i < counters->cells().size(); ++i) {
+        EXPECT_EQ(key_of(restored->cells()[i]), key_of(counters->cells()[i]));
+        EXPECT_EQ(std::uint64_t{restored->cells()[i].count}, std::uint64_t{counters->cells()[i].count});
+    }
 }
 
 } // namespace

@@ -175,9 +175,32 @@ TEST_F(GenerationsTest, ModesChangeOnceAndComeBackWithTheProfile) {
     EXPECT_STREQ(generations.newest().name, "xen");
     expect_pages(generations.newest(), sets);
 
-    const auto unknown{generations.set_mode(static_cast<Mode>(2))};
+    const auto unknown{generations.set_mode(static_cast<Mode>(3))};
     ASSERT_FALSE(unknown.ok());
     EXPECT_EQ(unknown.error().status, CommandStatus::malformed);
+}
+
+TEST_F(GenerationsTest, ModeSampleHasTheProfileAndAnInterval) {
+    EXPECT_EQ(generations.set_mode(Mode::sample, 64).error().status, CommandStatus::no_profile);
+    const vmcs::ShadowSets sets{random_sets()};
+    static_cast<void>(load(sets, "kvm"));
+    EXPECT_EQ(generations.set_mode(Mode::sample).error().status, CommandStatus::malformed);
+    EXPECT_EQ(generations.set_mode(Mode::tuned, 64).error().status, CommandStatus::malformed);
+    EXPECT_EQ(generations.set_mode(Mode::sample, 64).value(), 3U);
+    EXPECT_EQ(generations.set_mode(Mode::sample, 64).value(), 3U); // already there
+    EXPECT_EQ(generations.newest().sample_interval, 64);
+    EXPECT_STREQ(generations.newest().name, "kvm");
+    expect_pages(generations.newest(), sets);
+    EXPECT_EQ(generations.set_mode(Mode::sample, 32).value(), 4U);
+
+    // Another profile is sampled as well; mode tuned ends that.
+    const vmcs::ShadowSets other{random_sets()};
+    static_cast<void>(load(other, "xen"));
+    EXPECT_EQ(generations.newest().mode, Mode::sample);
+    EXPECT_EQ(generations.newest().sample_interval, 32);
+    expect_pages(generations.newest(), other);
+    EXPECT_EQ(generations.set_mode(Mode::tuned).value(), 6U);
+    EXPECT_EQ(generations.newest().sample_interval, 0);
 }
 
 TEST_F(GenerationsTest, WithAllSlotsInUseItIsBusyUntilOneIsFree) {

@@ -86,8 +86,9 @@ TEST(Assembler, IgnoresWhatWasNotAskedFor) {
 }
 
 TEST(Assembler, RefusesRecordsThatTheCatalogueDoesNotKnow) {
-    for (const CounterRecord record : {CounterRecord{0x681F, 0, 0, 1}, CounterRecord{0x681E, 2, 0, 1},
-                                       CounterRecord{0x681E, 0, vmcs::reason_slots, 1}}) {
+    for (const CounterRecord record :
+         {CounterRecord{0x681F, 0, 0, 1}, CounterRecord{0x681E, 7, 0, 1}, CounterRecord{0x2011, 2, 0, 1},
+          CounterRecord{0x681E, 6, 0, 1}, CounterRecord{0x681E, 0, vmcs::reason_slots, 1}}) {
         SnapshotAssembler assembler{1};
         assembler.expect(5);
         auto sent{number(fake_snapshot(5, 0, 3), 0)};
@@ -199,7 +200,7 @@ TEST(Guard, SeesAVanishedCounterAndAnEarlierHead) {
     // New counters may appear at any time.
     next = make_snapshot(1, 6);
     auto& counters{next.vcpus[0].counters};
-    counters.push_back({counters.back().encoding, Access::write, vmcs::no_round_trip, 1});
+    counters.push_back({counters.back().encoding, Counted::writes, vmcs::no_round_trip, 1});
     EXPECT_TRUE(guard.accept(next).ok());
 }
 

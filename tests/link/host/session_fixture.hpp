@@ -45,7 +45,8 @@ inline std::uint64_t check(const Snapshot& snapshot) {
         EXPECT_EQ(vcpu.counters.size(), fake_counters);
         for (std::size_t i{0}; i < fake_counters; ++i) {
             const CounterRecord sent{fake_counter(i, n)};
-            const Counter expected{sent.encoding, static_cast<Access>(sent.access), sent.reason, sent.count};
+            const Counter expected{sent.encoding, static_cast<Counted>(sent.counted), sent.reason,
+                                   sent.count};
             if (!std::binary_search(vcpu.counters.begin(), vcpu.counters.end(), expected,
                                     [](const auto& a, const auto& b) {
                                         return std::tuple{a.key(), a.count} < std::tuple{b.key(), b.count};
