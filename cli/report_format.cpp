@@ -15,9 +15,12 @@ namespace {
 using Align = Table::Align;
 using Json = nlohmann::ordered_json;
 
-[[nodiscard]] double per_trip(std::uint64_t count, const db::Totals& totals) {
-    const std::uint64_t trips{totals.counters.round_trips};
+[[nodiscard]] double ratio(std::uint64_t count, std::uint64_t trips) {
     return trips == 0 ? 0.0 : static_cast<double>(count) / static_cast<double>(trips);
+}
+// Of accesses that are not in sampled round trips.
+[[nodiscard]] double per_trip(std::uint64_t count, const db::Totals& totals) {
+    return ratio(count, totals.unsampled_round_trips());
 }
 
 [[nodiscard]] std::string rate(double value) {
@@ -73,8 +76,8 @@ struct Touched {
                         totals.range.from, totals.range.to, info.snapshots,
                         info.ended_ms ? "" : ", not finished");
     text += fmt::format("Round trips {}, {:.0f} ticks each, {:.0f} of them in L0\n",
-                        grouped(counters.round_trips), per_trip(counters.round_trip_ticks, totals),
-                        per_trip(counters.l0_ticks, totals));
+                        grouped(counters.round_trips), ratio(counters.round_trip_ticks, counters.round_trips),
+                        ratio(counters.l0_ticks, counters.round_trips));
     text += fmt::format("Trapped     {:.4f} accesses per round trip; {} outside round trips\n",
                         per_trip(totals.inside(), totals), grouped(totals.outside));
     text += fmt::format("Fields      {} read, {} written, {} of the {} offered accessed\n", fields.read,
@@ -83,8 +86,14 @@ struct Touched {
         text += fmt::format("            and {} accesses of fields that L1 is not offered\n",
                             grouped(counters.unknown_field_accesses));
     }
+    if (totals.sampled_round_trips != 0) {
+        text += fmt::format("Sampled     {} of the round trips, in which every access was counted\n",
+                            grouped(totals.sampled_round_trips));
+    }
     if (!totals.all_trap) {
-        text += "Note: shadowed accesses do not exit and are not counted: part of this was in mode tuned.\n";
+        text += fmt::format(
+            "Note: shadowed accesses do not exit and are not counted: part of this was in mode {}.\n",
+            totals.sampled_round_trips != 0 ? "sample" : "tuned");
     }
     return text + "\n";
 }
@@ -118,13 +127,46 @@ struct Touched {
 Result<Report, CliError> make_report(const Selection& selection, const ReportOptions& options) {
     auto by_vcpu{totals_by_vcpu(selection)};
     if (!by_vcpu) return Failure{by_vcpu.error()};
-    return Report{&selection, std::move(by_vcpu).value(), report_rows(selection.totals, options)};
+    return Report{&selection, std::move(by_vcpu).value(), report_rows(selection.totals, options),
+                  sampled_rows(selection.totals, options)};
 }
 
 std::string utc(std::int64_t ms) {
     const std::chrono::sys_time<std::chrono::milliseconds> time{std::chrono::milliseconds{ms}};
     return fmt::format("{:%Y-%m-%d %H:%M:%S}", std::chrono::floor<std::chrono::seconds>(time));
 }
+
+namespace {
+
+[[nodiscard]] std::string interval(const tuner::RateInterval& rate) {
+    return fmt::format("{:.4f} ({:.4f} to {:.4f})", rate.estimate, rate.low, rate.high);
+}
+
+[[nodiscard]] std::string sampled_as_table(const std::vector<SampledRow>& rows) {
+    if (rows.empty()) return {};
+    Table table{{{"field", Align::left}, {"reads/trip (95 %)"}, {"writes/trip (95 %)"}}};
+    for (const SampledRow& row : rows) {
+        table.add(
+            {std::string{vmcs::catalogue[row.field].symbol}, interval(row.reads), interval(row.writes)});
+    }
+    return "\nOf all round trips, as the sampled ones estimate them:\n" + table.text();
+}
+
+[[nodiscard]] Json sampled_as_json(const std::vector<SampledRow>& rows) {
+    Json list(Json::array());
+    for (const SampledRow& row : rows) {
+        list.push_back({{"field", vmcs::catalogue[row.field].symbol},
+                        {"reads_per_round_trip", row.reads.estimate},
+                        {"reads_low", row.reads.low},
+                        {"reads_high", row.reads.high},
+                        {"writes_per_round_trip", row.writes.estimate},
+                        {"writes_low", row.writes.low},
+                        {"writes_high", row.writes.high}});
+    }
+    return list;
+}
+
+} // namespace
 
 std::string report_as_table(const Report& report, const ReportOptions& options) {
     const auto& rows{report.rows};
@@ -155,7 +197,8 @@ std::string report_as_table(const Report& report, const ReportOptions& options) 
                     fmt::format("{:.1f} %", cumulative * 100), row.outside == 0 ? "-" : grouped(row.outside),
                     std::string{kvm_list_mark(row.field, machine)}});
     }
-    return table ? text + table->text() : text + "No access was trapped.\n";
+    text += table ? table->text() : "No access was trapped.\n";
+    return text + sampled_as_table(report.sampled);
 }
 
 std::string report_as_json(const Report& report) {
@@ -205,6 +248,10 @@ std::string report_as_json(const Report& report) {
         list.push_back(std::move(entry));
     }
     json["fields"] = std::move(list);
+    if (!report.sampled.empty()) {
+        json["sampled_round_trips"] = totals.sampled_round_trips;
+        json["sampled"] = sampled_as_json(report.sampled);
+    }
     return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

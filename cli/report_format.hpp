@@ -13,6 +13,7 @@ struct Report {
     const Selection* selection{nullptr};
     std::vector<db::Totals> by_vcpu; // empty where there is only one, or only one is asked for
     std::vector<ReportRow> rows;
+    std::vector<SampledRow> sampled; // empty where no round trip was sampled
 };
 
 // Of a selection that outlives it. Errors: bad_input.

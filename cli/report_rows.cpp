@@ -69,6 +69,29 @@ std::vector<ReportRow> report_rows(const db::Totals& totals, const ReportOptions
     return kept;
 }
 
+std::vector<SampledRow> sampled_rows(const db::Totals& totals, const ReportOptions& options) {
+    if (totals.sampled_round_trips == 0) return {};
+    const tuner::SampledWorkload workload{tuner::sampled_workload_of(totals)};
+    std::vector<SampledRow> rows{};
+    for (std::size_t i{0}; i < vmcs::field_count; ++i) {
+        const auto& reads{workload.reads[i]};
+        const auto& writes{workload.writes[i]};
+        // The other round trips may know better that there is something.
+        if (reads.sum + writes.sum == 0 && totals.fields[i].sum() == totals.fields[i].outside) continue;
+        const auto rate{[&](const tuner::SampledCount& count) {
+            return tuner::rate_interval(count, workload.sampled_round_trips, workload.round_trips);
+        }};
+        rows.push_back({static_cast<vmcs::FieldIndex>(i), rate(reads), rate(writes)});
+    }
+    std::ranges::stable_sort(rows, [&](const SampledRow& a, const SampledRow& b) {
+        if (options.sort == ReportSort::name)
+            return vmcs::catalogue[a.field].symbol < vmcs::catalogue[b.field].symbol;
+        return a.reads.estimate + a.writes.estimate > b.reads.estimate + b.writes.estimate;
+    });
+    if (options.top != 0 && rows.size() > options.top) rows.resize(options.top);
+    return rows;
+}
+
 std::string_view kvm_list_mark(vmcs::FieldIndex field, const db::Machine& machine) {
     const auto list{tuner::kvm_static_list(machine.profile_target().offered)};
     if (list.write.test(field)) return "RW";

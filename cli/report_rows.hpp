@@ -3,6 +3,7 @@
 // The figures of `report`: one row per field, or per exit reason and field.
 
 #include "db/recording_reader.hpp"
+#include "tuner/sampling.hpp"
 
 #include <optional>
 #include <string>
@@ -24,6 +25,13 @@ struct ReportRow {
     [[nodiscard]] std::uint64_t sum() const { return reads + writes; }
 };
 
+// What a sampled recording says of all round trips.
+struct SampledRow {
+    vmcs::FieldIndex field{vmcs::no_field};
+    tuner::RateInterval reads;
+    tuner::RateInterval writes;
+};
+
 enum class ReportSort : std::uint8_t { rate, name };
 
 struct ReportOptions {
@@ -33,6 +41,9 @@ struct ReportOptions {
 };
 
 [[nodiscard]] std::vector<ReportRow> report_rows(const db::Totals& totals, const ReportOptions& options);
+
+// Fields that were seen to be accessed in round trips, sampled or not; all reasons together.
+[[nodiscard]] std::vector<SampledRow> sampled_rows(const db::Totals& totals, const ReportOptions& options);
 
 // What KVM's static list does with the field on this machine: "RW", "R" or "-".
 [[nodiscard]] std::string_view kvm_list_mark(vmcs::FieldIndex field, const db::Machine& machine);

@@ -91,19 +91,44 @@ struct Options {
     return table.text();
 }
 
+void print_undecided(const tuner::Profile& profile) {
+    if (profile.undecided.empty()) return;
+    fmt::print("\nUndecided, and left as they were in force while this was recorded:\n");
+    for (const auto& [field, more] : profile.undecided) {
+        fmt::print("  {}, {}: {}\n", vmcs::catalogue[field].symbol,
+                   profile.sets.write.test(field)  ? "RW"
+                   : profile.sets.read.test(field) ? "R"
+                                                   : "trapped",
+                   more ? fmt::format("about {} round trips more would decide", grouped(*more))
+                        : "both cost the same, as far as can be told");
+    }
+}
+
 void choose_sets(tuner::Profile& profile, const Options& options, const TuneInput& input,
                  const tuner::CostTable& costs, const tuner::Budget& budget) {
     profile.origin.objective = options.objective;
+    // Fields that the sample does not decide stay as they were.
+    vmcs::ProfileTarget target{input.target};
+    if (input.sampled) {
+        for (const tuner::Undecided& undecided :
+             tuner::decide(*input.sampled, costs, input.target).undecided) {
+            profile.undecided[undecided.field] = undecided.more_round_trips;
+            target.offered.clear(undecided.field);
+        }
+    }
     if (options.objective == "minimax") {
-        const auto found{tuner::least_regret(input.mix, costs, input.target, budget)};
+        const auto found{tuner::least_regret(input.mix, costs, target, budget)};
         profile.sets = found.sets;
         profile.origin.regret_lower_bound = found.lower_bound;
     } else {
         // Whole counts of a single recording give whole sums; means do not.
-        profile.sets =
-            input.mix.size() == 1
-                ? tuner::optimize(input.mix[0].workload, costs, input.target, budget)
-                : tuner::best_sets(tuner::mean_gains(input.mix, costs), costs, input.target, budget);
+        profile.sets = input.mix.size() == 1
+                           ? tuner::optimize(input.mix[0].workload, costs, target, budget)
+                           : tuner::best_sets(tuner::mean_gains(input.mix, costs), costs, target, budget);
+    }
+    for (const auto& [field, more] : profile.undecided) {
+        if (input.in_force.read.test(field)) profile.sets.read.set(field);
+        if (input.in_force.write.test(field)) profile.sets.write.set(field);
     }
     profile.origin.recordings = input.used;
     const auto regrets{tuner::regrets(profile.sets, input.mix, costs, input.target, budget)};
@@ -128,6 +153,7 @@ void choose_sets(tuner::Profile& profile, const Options& options, const TuneInpu
     profile.origin.budget_sync = budget.sync;
     choose_sets(profile, options, input, costs, budget);
     profile.rates = tuner::mean_rates(profile.sets.hot_set(), input.mix);
+    if (input.sampled) tuner::add_bounds(profile.rates, *input.sampled);
     profile.cost_unit = costs.unit;
     profile.predicted = tuner::compare(profile.sets, input.mix, costs, input.target.offered);
     if (options.curve) {
@@ -157,6 +183,7 @@ void print(const tuner::Profile& profile, const TuneInput& input, const std::str
                        *profile.origin.regret_lower_bound);
         }
     }
+    print_undecided(profile);
     if (!profile.curve.empty()) {
         fmt::print("\nCheapest sets by size, without a budget:\n{}", curve_as_table(profile));
     }
@@ -197,8 +224,8 @@ void add_tune_verb(CLI::App& app, int& exit_code) {
     auto* verb{app.add_subcommand("tune", "Compute the cheapest profile for recorded workloads")};
     const auto options{std::make_shared<Options>()};
     verb->add_option("database", options->choice.databases,
-                     "Files made by 'shadowtune record' in mode trap; FILE:RECORDING picks one of\n"
-                     "a file's recordings. One profile is made for all")
+                     "Files made by 'shadowtune record' in mode trap, or one in mode sample;\n"
+                     "FILE:RECORDING picks one of a file's recordings. One profile is made for all")
         ->required();
     verb->add_option("-o,--output", options->output, "The profile to write (JSON)")->required();
     verb->add_option("--recording", options->choice.recording, "Its number in the file (default: the newest)")

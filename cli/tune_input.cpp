@@ -23,6 +23,10 @@ namespace {
     return {};
 }
 
+[[nodiscard]] bool is_sampled(const db::Totals& totals) {
+    return !totals.all_trap && totals.sampled_round_trips != 0;
+}
+
 // The phase that was asked for, of the whole that is selected; its name is "all" where nothing was cut off.
 struct ChosenPhase {
     std::string name{"all"};
@@ -35,6 +39,11 @@ struct ChosenPhase {
     const db::SnapshotRange whole{selection.totals.range};
     // Who names snapshots has chosen the phase already.
     const bool asked{!choice.phase.empty()};
+    if (is_sampled(selection.totals)) {
+        if (choice.phase.empty() || choice.phase == "all") return ChosenPhase{"all", whole};
+        return Failure{
+            CliError{ExitCode::usage, "--phase: a sampled recording has no phases; choose --snapshots"}};
+    }
     if (choice.phase == "all" || (!asked && !choice.snapshots.empty())) return ChosenPhase{"all", whole};
     const auto bad{[&](const std::string& words) {
         return Failure{CliError{ExitCode::bad_input, fmt::format("{}, recording {}: {}", file,
@@ -59,6 +68,15 @@ struct ChosenPhase {
     return ChosenPhase{"steady", phases.steady_range()};
 }
 
+[[nodiscard]] Result<vmcs::ShadowSets, CliError> sets_in_force(const Selection& selection) {
+    const auto generations{selection.reader.generations()};
+    if (!generations) return Failure{CliError{ExitCode::bad_input, generations.error().message}};
+    for (const db::Generation& generation : generations.value()) {
+        if (generation.number == selection.totals.generation) return generation.sets;
+    }
+    return vmcs::ShadowSets{};
+}
+
 void keep_if_same(std::string& kept, const std::string& other) {
     if (kept != other) kept.clear();
 }
@@ -80,7 +98,12 @@ void add(TuneInput& input, const std::string& file, const Selection& selection, 
     keep_if_same(input.labels.workload, info.labels.workload);
     keep_if_same(input.labels.cpu_model, info.labels.cpu_model);
     keep_if_same(input.cpu_brand, machine.cpu_brand);
-    input.mix.push_back({tuner::workload_of(selection.totals), weight});
+    if (is_sampled(selection.totals)) {
+        input.sampled = tuner::sampled_workload_of(selection.totals);
+        input.mix.push_back({tuner::estimated_workload(*input.sampled), weight});
+    } else {
+        input.mix.push_back({tuner::workload_of(selection.totals), weight});
+    }
     tuner::RecordingUsed used{};
     used.file = std::filesystem::path{file}.filename().string();
     used.recording = info.id;
@@ -105,13 +128,25 @@ Result<TuneInput, CliError> read_tune_input(const TuneChoice& choice) {
         auto selected{select(one)};
         if (!selected) return Failure{selected.error()};
         Selection& selection{selected.value()};
-        if (const auto good{check_complete(selection, one.file)}; !good) return Failure{good.error()};
+        if (is_sampled(selection.totals)) {
+            if (choice.databases.size() > 1) {
+                return Failure{
+                    CliError{ExitCode::usage, fmt::format("{}: a sampled recording is tuned for alone; "
+                                                          "leave the others out",
+                                                          one.file)}};
+            }
+            auto in_force{sets_in_force(selection)};
+            if (!in_force) return Failure{in_force.error()};
+            input.in_force = in_force.value();
+        } else if (const auto good{check_complete(selection, one.file)}; !good) {
+            return Failure{good.error()};
+        }
         const auto phase{choose_phase(choice, one.file, selection, input.notes)};
         if (!phase) return Failure{phase.error()};
         auto totals{selection.reader.totals(phase.value().range)};
         if (!totals) return Failure{CliError{ExitCode::bad_input, totals.error().message}};
         selection.totals = std::move(totals).value();
-        if (selection.totals.reads + selection.totals.writes == 0) {
+        if (selection.totals.reads + selection.totals.writes == 0 && selection.totals.sampled.empty()) {
             return Failure{CliError{
                 ExitCode::bad_input,
                 fmt::format("{}, recording {}: not enough data: no access in {} round trips; "

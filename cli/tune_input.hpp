@@ -5,6 +5,7 @@
 #include "cli/selection.hpp"
 #include "tuner/mix.hpp"
 #include "tuner/profile_file.hpp"
+#include "tuner/sampling.hpp"
 
 #include <string>
 #include <vector>
@@ -22,6 +23,9 @@ struct TuneChoice {
 
 struct TuneInput {
     tuner::Mix mix;
+    // A recording in mode sample, which stands alone: `mix` has its estimates.
+    std::optional<tuner::SampledWorkload> sampled{};
+    vmcs::ShadowSets in_force{};            // when that ended
     std::vector<tuner::RecordingUsed> used; // as the mix; no regrets yet
     vmcs::ProfileTarget target;             // what all their L1s may have shadowed
     // Texts on which the recordings do not agree are empty.

@@ -19,9 +19,17 @@ inline constexpr int profile_schema_version{2};
 // One byte less than link::ProfileImage has, so that the name ends with a zero there.
 inline constexpr std::size_t max_profile_name{sizeof(link::ProfileImage::name) - 1};
 
+struct RateBounds {
+    double low{0};
+    double high{0};
+};
+
 struct MeasuredRate {
     double reads{0}; // per round trip
     double writes{0};
+    // 95 % intervals, where the rates are estimates from a sample: both or none.
+    std::optional<RateBounds> read_bounds{};
+    std::optional<RateBounds> write_bounds{};
 };
 
 // One of the recordings that a profile was made from.
@@ -66,6 +74,9 @@ struct Profile {
     Origin origin;
     vmcs::ShadowSets sets;
     std::map<vmcs::FieldIndex, MeasuredRate> rates; // of the hot set, where measured
+    // Fields that a sampled recording did not decide, hot or not as they were; and about how many round trips
+    // more would decide. None: no such number, the rate is where both cost the same.
+    std::map<vmcs::FieldIndex, std::optional<std::uint64_t>> undecided{};
     std::string cost_unit;
     std::optional<Comparison> predicted;
     std::vector<CurvePoint> curve; // from no shadow to the optimum without a budget; empty: not asked for

@@ -159,7 +159,8 @@ void read_fields(const Json& fields, Profile& profile) {
     for (std::size_t i{0}; i < fields.size(); ++i) {
         const Object entry{fields[i],
                            "fields[" + std::to_string(i) + "]",
-                           {"field", "read", "write", "reads_per_round_trip", "writes_per_round_trip"}};
+                           {"field", "read", "write", "reads_per_round_trip", "writes_per_round_trip",
+                            "reads_low", "reads_high", "writes_low", "writes_high"}};
         (void)entry.need("field");
         const std::string symbol{entry.text("field")};
         const vmcs::FieldIndex index{field_of(symbol, entry.in("field"))};
@@ -170,9 +171,25 @@ void read_fields(const Json& fields, Profile& profile) {
         if (read) profile.sets.read.set(index);
         if (write) profile.sets.write.set(index);
         if (entry.find("reads_per_round_trip") != nullptr || entry.find("writes_per_round_trip") != nullptr) {
-            profile.rates[index] = {entry.number("reads_per_round_trip"),
-                                    entry.number("writes_per_round_trip")};
+            profile.rates[index] = {
+                entry.number("reads_per_round_trip"), entry.number("writes_per_round_trip"), {}, {}};
         }
+        if (entry.find("reads_low") != nullptr) {
+            profile.rates[index].read_bounds = {entry.number("reads_low"), entry.number("reads_high")};
+            profile.rates[index].write_bounds = {entry.number("writes_low"), entry.number("writes_high")};
+        }
+    }
+}
+
+void read_undecided(const Json& list, Profile& profile) {
+    if (!list.is_array()) malformed("'undecided' must be a list");
+    for (std::size_t i{0}; i < list.size(); ++i) {
+        const Object entry{list[i], "undecided[" + std::to_string(i) + "]", {"field", "more_round_trips"}};
+        (void)entry.need("field");
+        const Json& more{entry.need("more_round_trips")};
+        std::optional<std::uint64_t>& kept{
+            profile.undecided[field_of(entry.text("field"), entry.in("field"))]};
+        if (!more.is_null()) kept = entry.whole("more_round_trips", ~std::uint64_t{0});
     }
 }
 
@@ -180,7 +197,7 @@ void read_fields(const Json& fields, Profile& profile) {
     const Object root{json,
                       "",
                       {"schema", "schema_version", "catalogue_version", "name", "l1", "workload", "machine",
-                       "made", "fields", "predicted", "curve"}};
+                       "made", "fields", "predicted", "undecided", "curve"}};
     Profile profile{};
     (void)root.need("name");
     profile.name = root.text("name");
@@ -203,6 +220,8 @@ void read_fields(const Json& fields, Profile& profile) {
         profile.origin = root.need("schema_version") == 1 ? made_from_json_v1(*made) : made_from_json(*made);
     }
     read_fields(root.need("fields"), profile);
+    if (const Json * undecided{root.find("undecided")}; undecided != nullptr)
+        read_undecided(*undecided, profile);
     if (const Json * predicted{root.find("predicted")}; predicted != nullptr) {
         const Object object{*predicted, "predicted", {"unit", "none", "full", "kvm_list", "tuned"}};
         profile.cost_unit = object.text("unit");

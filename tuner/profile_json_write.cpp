@@ -93,6 +93,12 @@ std::string to_json(const Profile& profile) {
         if (const auto rate{profile.rates.find(index)}; rate != profile.rates.end()) {
             entry["reads_per_round_trip"] = rounded(rate->second.reads);
             entry["writes_per_round_trip"] = rounded(rate->second.writes);
+            if (rate->second.read_bounds && rate->second.write_bounds) {
+                entry["reads_low"] = rounded(rate->second.read_bounds->low);
+                entry["reads_high"] = rounded(rate->second.read_bounds->high);
+                entry["writes_low"] = rounded(rate->second.write_bounds->low);
+                entry["writes_high"] = rounded(rate->second.write_bounds->high);
+            }
         }
         fields.push_back(std::move(entry));
     });
@@ -103,6 +109,10 @@ std::string to_json(const Profile& profile) {
                              {"full", effect_to_json(profile.predicted->full)},
                              {"kvm_list", effect_to_json(profile.predicted->kvm_list)},
                              {"tuned", effect_to_json(profile.predicted->tuned)}};
+    }
+    for (const auto& [field, more] : profile.undecided) {
+        json["undecided"].push_back({{"field", vmcs::catalogue[field].symbol},
+                                     {"more_round_trips", more ? Json(*more) : Json(nullptr)}});
     }
     if (!profile.curve.empty()) json["curve"] = curve_to_json(profile.curve);
     // Names from outside (a boot loader's, a command line's) may be no UTF-8; a file must still come out.

@@ -75,7 +75,62 @@ struct Field {
     return decides;
 }
 
+// What each of the round trips of one reason can have had.
+struct Bounds {
+    std::uint32_t fewest{0};
+    std::uint32_t most{0};
+};
+[[nodiscard]] Bounds bounds_of(const db::SampledTotal& total, std::uint64_t round_trips) {
+    // Cauchy and Schwarz: equal only where all had the same.
+    if (total.squares * round_trips == total.count * total.count) {
+        const auto each{static_cast<std::uint32_t>(total.count / round_trips)};
+        return {each, each};
+    }
+    return {0, static_cast<std::uint32_t>(std::ceil(std::sqrt(static_cast<double>(total.squares))))};
+}
+
 } // namespace
+
+SampledWorkload sampled_workload_of(const db::Totals& totals) {
+    SampledWorkload workload{};
+    workload.sampled_round_trips = totals.sampled_round_trips;
+    workload.round_trips = totals.counters.round_trips;
+    // Of each reason: what is not listed was not accessed.
+    std::array<std::array<std::uint64_t, 2>, vmcs::field_count> seen{};
+    for (const db::SampledTotal& total : totals.sampled) {
+        const bool reads{total.access == db::Access::read};
+        SampledCount& count{(reads ? workload.reads : workload.writes)[total.field]};
+        const Bounds bounds{bounds_of(total, totals.sampled_round_trips_by_reason[total.reason])};
+        std::uint64_t& round_trips{seen[total.field][reads ? 0 : 1]};
+        count.fewest = round_trips == 0 ? bounds.fewest : std::min(count.fewest, bounds.fewest);
+        count.most = std::max(count.most, bounds.most);
+        count.sum += total.count;
+        count.sum_squares += total.squares;
+        round_trips += totals.sampled_round_trips_by_reason[total.reason];
+    }
+    for (std::size_t field{0}; field < vmcs::field_count; ++field) {
+        if (seen[field][0] < workload.sampled_round_trips) workload.reads[field].fewest = 0;
+        if (seen[field][1] < workload.sampled_round_trips) workload.writes[field].fewest = 0;
+    }
+    return workload;
+}
+
+Workload estimated_workload(const SampledWorkload& sampled) {
+    Workload workload{};
+    if (sampled.sampled_round_trips == 0) return workload;
+    workload.round_trips = sampled.round_trips;
+    const double scale{static_cast<double>(sampled.round_trips) /
+                       static_cast<double>(sampled.sampled_round_trips)};
+    const auto estimate{[scale](const SampledCount& count) {
+        return static_cast<std::uint64_t>(std::llround(static_cast<double>(count.sum) * scale));
+    }};
+    for (std::size_t field{0}; field < vmcs::field_count; ++field) {
+        const std::uint64_t reads{estimate(sampled.reads[field])};
+        const std::uint64_t writes{estimate(sampled.writes[field])};
+        workload.fields[field] = {reads, writes, reads, writes};
+    }
+    return workload;
+}
 
 RateInterval rate_interval(const SampledCount& count, std::uint64_t sampled_round_trips,
                            std::uint64_t round_trips, double confidence) {
@@ -83,8 +138,8 @@ RateInterval rate_interval(const SampledCount& count, std::uint64_t sampled_roun
     const auto n{static_cast<double>(sampled_round_trips)};
     const auto sum{static_cast<double>(count.sum)};
     const auto squares{static_cast<double>(count.sum_squares)};
-    const double lowest{count.hits < sampled_round_trips ? 0 : static_cast<double>(count.smallest)};
-    const auto highest{static_cast<double>(count.largest)};
+    const auto lowest{static_cast<double>(count.fewest)};
+    const auto highest{static_cast<double>(count.most)};
     const double mean{sum / n};
     // Accesses above the fewest, and below the most: whichever is the rarer one is rare events, and their
     // distribution is the skewed one. Seen as binomial events of one size they have just the sample's
@@ -104,6 +159,17 @@ RateInterval rate_interval(const SampledCount& count, std::uint64_t sampled_roun
     interval.low = std::min(mean, mean - unsure * (mean - interval.low));
     interval.high = std::max(mean, mean + unsure * (interval.high - mean));
     return interval;
+}
+
+void add_bounds(std::map<vmcs::FieldIndex, MeasuredRate>& rates, const SampledWorkload& sampled) {
+    const auto bounds{[&](const SampledCount& count) {
+        const RateInterval interval{rate_interval(count, sampled.sampled_round_trips, sampled.round_trips)};
+        return RateBounds{interval.low, interval.high};
+    }};
+    for (auto& [field, rate] : rates) {
+        rate.read_bounds = bounds(sampled.reads[field]);
+        rate.write_bounds = bounds(sampled.writes[field]);
+    }
 }
 
 SampledDecision decide(const SampledWorkload& workload, const CostTable& costs,

@@ -3,22 +3,25 @@
 // What a recording in mode `sample` says: about one round trip of N, chosen pseudo-randomly, was counted.
 // Accesses come in clusters, several in one round trip, so a count alone does not tell how sure it is.
 
+#include "db/recording_reader.hpp"
 #include "tuner/optimizer.hpp"
+#include "tuner/profile_file.hpp"
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <vector>
 
 namespace shadowtune::tuner {
 
-// Of one field and access, over the sampled round trips with at least one such access.
+// Of one field and access, over the sampled round trips.
 struct SampledCount {
-    std::uint64_t hits{0};        // these round trips
     std::uint64_t sum{0};         // of their accesses
     std::uint64_t sum_squares{0}; // of the squares of their accesses
-    std::uint32_t smallest{0};    // accesses in one of them
-    std::uint32_t largest{0};
+    // No sampled round trip had fewer, none had more, as far as is known.
+    std::uint32_t fewest{0};
+    std::uint32_t most{0};
 };
 
 struct SampledWorkload {
@@ -27,6 +30,11 @@ struct SampledWorkload {
     std::uint64_t sampled_round_trips{0};
     std::uint64_t round_trips{0}; // all, sampled or not
 };
+
+[[nodiscard]] SampledWorkload sampled_workload_of(const db::Totals& totals);
+
+// All round trips as the sample estimates them. What L1 accesses outside of round trips is not in it.
+[[nodiscard]] Workload estimated_workload(const SampledWorkload& sampled);
 
 struct RateInterval {
     double estimate{0}; // accesses per round trip
@@ -40,6 +48,9 @@ inline constexpr double usual_confidence{0.95};
 // trip it is anything: `high` is infinite. Deviations that were never seen are taken for single accesses.
 [[nodiscard]] RateInterval rate_interval(const SampledCount& count, std::uint64_t sampled_round_trips,
                                          std::uint64_t round_trips, double confidence = usual_confidence);
+
+// Of fields whose rates came from this sample.
+void add_bounds(std::map<vmcs::FieldIndex, MeasuredRate>& rates, const SampledWorkload& sampled);
 
 struct Undecided {
     vmcs::FieldIndex field{vmcs::no_field};

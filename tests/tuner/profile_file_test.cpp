@@ -41,6 +41,8 @@ TEST(ProfileFile, RoundTrip) {
     EXPECT_EQ(back.curve[1].sets, profile.sets);
     EXPECT_DOUBLE_EQ(back.curve[1].effect.cost, 400);
     EXPECT_DOUBLE_EQ(back.rates.at(vmcs::index_of(Field::guest_rip)).reads, 0.71);
+    EXPECT_DOUBLE_EQ(back.rates.at(vmcs::index_of(Field::guest_rip)).write_bounds.value().high, 0.525);
+    EXPECT_EQ(back.undecided, profile.undecided);
     ASSERT_TRUE(back.predicted.has_value());
     EXPECT_DOUBLE_EQ(back.predicted->kvm_list.trapped_writes, 0.125);
     EXPECT_EQ(back.cost_unit, "cycles");

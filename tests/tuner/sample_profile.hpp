@@ -20,7 +20,10 @@ namespace shadowtune::test {
     profile.origin.recordings = {{"a.db", 3, "steady", "steady", 1, 1, 40, 123456, 12.5},
                                  {"b.db", 1, "io", "all", 2.5, 4, 9, 7000, 0}};
     profile.sets = tuned_profile();
-    profile.rates[vmcs::index_of(vmcs::Field::guest_rip)] = {0.71, 0.5};
+    profile.rates[vmcs::index_of(vmcs::Field::guest_rip)] = {0.71, 0.5, tuner::RateBounds{0.69, 0.73},
+                                                             tuner::RateBounds{0.475, 0.525}};
+    profile.undecided = {{vmcs::index_of(vmcs::Field::ept_pointer), 123456},
+                         {vmcs::index_of(vmcs::Field::host_cr3), {}}};
     profile.cost_unit = "cycles";
     profile.predicted = tuner::Comparison{
         {6, 2, 0.5, 0, 9000}, {0, 0, 0, 279, 3000}, {0.25, 0.125, 0, 55, 1500}, {0.0625, 0, 0, 8, 400}};

@@ -24,11 +24,9 @@ using Habit = std::function<std::uint32_t(std::uint64_t, Random&)>;
     return std::bernoulli_distribution{probability}(random);
 }
 
-void add(SampledCount& count, std::uint32_t accesses) {
-    if (accesses == 0) return;
-    count.smallest = count.hits == 0 ? accesses : std::min(count.smallest, accesses);
-    count.largest = std::max(count.largest, accesses);
-    ++count.hits;
+void add(SampledCount& count, std::uint32_t accesses, bool first) {
+    count.fewest = first ? accesses : std::min(count.fewest, accesses);
+    count.most = std::max(count.most, accesses);
     count.sum += accesses;
     count.sum_squares += std::uint64_t{accesses} * accesses;
 }
@@ -42,8 +40,8 @@ void add(SampledCount& count, std::uint32_t accesses) {
         const std::uint32_t accesses{habit(i, random)};
         truth += accesses;
         if (random() % one_of != 0) continue;
+        add(sampled, accesses, sampled_round_trips == 0);
         ++sampled_round_trips;
-        add(sampled, accesses);
     }
     const RateInterval interval{tuner::rate_interval(sampled, sampled_round_trips, round_trips)};
     const double rate{static_cast<double>(truth) / static_cast<double>(round_trips)};
@@ -101,14 +99,14 @@ TEST(Sampling, TheSampledPartIsKnown) {
     const double half{coverage(cases[0].habit, 2'000, 2, 1000)};
     EXPECT_GE(half, 0.93);
     EXPECT_LE(half, 0.97);
-    const RateInterval all{tuner::rate_interval({40, 60, 100, 1, 2}, 100, 100)};
+    const RateInterval all{tuner::rate_interval({60, 100, 0, 2}, 100, 100)};
     EXPECT_DOUBLE_EQ(all.low, 0.6);
     EXPECT_DOUBLE_EQ(all.high, 0.6);
 }
 
 TEST(Sampling, ClustersMakeIntervalsWider) {
-    const RateInterval single{tuner::rate_interval({700, 700, 700, 1, 1}, 10'000, 1'000'000)};
-    const RateInterval clusters{tuner::rate_interval({100, 700, 4900, 7, 7}, 10'000, 1'000'000)};
+    const RateInterval single{tuner::rate_interval({700, 700, 0, 1}, 10'000, 1'000'000)};
+    const RateInterval clusters{tuner::rate_interval({700, 4900, 0, 7}, 10'000, 1'000'000)};
     EXPECT_DOUBLE_EQ(single.estimate, clusters.estimate);
     EXPECT_NEAR((clusters.high - clusters.low) / (single.high - single.low), std::sqrt(7.0), 0.2);
 }
@@ -118,7 +116,7 @@ TEST(Sampling, NothingSeenIsNotNothingThere) {
     EXPECT_EQ(never.low, 0);
     EXPECT_GT(never.high, 0.0015);
     EXPECT_LT(never.high, 0.004);
-    const RateInterval always{tuner::rate_interval({1000, 2000, 4000, 2, 2}, 1000, 64'000)};
+    const RateInterval always{tuner::rate_interval({2000, 4000, 2, 2}, 1000, 64'000)};
     EXPECT_LT(always.low, 2);
     EXPECT_GT(always.high, 2);
     EXPECT_NEAR(always.low, 2, 0.004);
@@ -133,8 +131,9 @@ protected:
         m_workload.sampled_round_trips = 1'000;
         m_workload.round_trips = 64'000;
     }
-    static void set(SampledCount& count, std::uint64_t accesses) {
-        count = {accesses, accesses, accesses, 1, 1};
+    // One in each of so many round trips.
+    void set(SampledCount& count, std::uint64_t accesses) const {
+        count = {accesses, accesses, accesses == m_workload.sampled_round_trips ? 1U : 0U, 1};
     }
     void reads(Field field, std::uint64_t count) { set(m_workload.reads[vmcs::index_of(field)], count); }
     void writes(Field field, std::uint64_t count) { set(m_workload.writes[vmcs::index_of(field)], count); }
@@ -213,6 +212,34 @@ TEST(Statistics, IncompleteBeta) {
     EXPECT_NEAR(tuner::beta_quantile(3, 5, tuner::incomplete_beta(3, 5, 0.37)), 0.37, 1e-12);
     // Large parameters: the normal distribution.
     EXPECT_NEAR(tuner::incomplete_beta(5e6, 5e6, 0.5 + 1.959964 * 0.5 / std::sqrt(1e7)), 0.975, 1e-5);
+}
+
+// Each reason's round trips either all had the same, or nothing is known but the sums.
+TEST(Sampling, WorkloadOfARecording) {
+    const auto rip{vmcs::index_of(Field::guest_rip)};
+    const auto rsp{vmcs::index_of(Field::guest_rsp)};
+    db::Totals totals{};
+    totals.counters.round_trips = 6400;
+    totals.sampled_round_trips = 100;
+    totals.sampled_round_trips_by_reason[10] = 60;
+    totals.sampled_round_trips_by_reason[30] = 40;
+    totals.sampled = {{rip, db::Access::read, 10, 60, 60},
+                      {rip, db::Access::read, 30, 120, 360},
+                      {rip, db::Access::write, 30, 41, 43},
+                      {rsp, db::Access::read, 10, 60, 60}};
+    const tuner::SampledWorkload workload{tuner::sampled_workload_of(totals)};
+    EXPECT_EQ(workload.round_trips, 6400U);
+    EXPECT_EQ(workload.sampled_round_trips, 100U);
+    const SampledCount& everywhere{workload.reads[rip]};
+    EXPECT_EQ(everywhere.sum, 180U);
+    EXPECT_EQ(everywhere.sum_squares, 420U);
+    EXPECT_EQ(everywhere.fewest, 1U);
+    EXPECT_EQ(everywhere.most, 3U);
+    const SampledCount& uneven{workload.writes[rip]};
+    EXPECT_EQ(uneven.fewest, 0U);
+    EXPECT_EQ(uneven.most, 7U) << "the root of the squares at most";
+    EXPECT_EQ(workload.reads[rsp].fewest, 0U) << "none after reason 30";
+    EXPECT_EQ(workload.reads[rsp].most, 1U);
 }
 
 } // namespace
