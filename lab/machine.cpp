@@ -17,7 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How often Bochs's log is looked at for a reset; nothing is urgent about it.
+// How often Bochs's log is looked at for a reset, and half a line let stand; nothing is urgent about it.
 constexpr auto log_interval = 1000ms;
 
 [[nodiscard]] short events_of(const std::vector<pollfd>& polled, int fd) {
@@ -87,6 +87,7 @@ Verdict Machine::run(int signal_fd) {
         }
         if (now >= next_log) {
             next_log = now + log_interval;
+            print(lines_.release());
             look_for_reset();
             if (was_reset_) return reset_verdict();
             type_last_line();
@@ -157,7 +158,7 @@ void Machine::read_console() {
     acknowledge_at_once(com1_.get());
     const std::string_view text{bytes.data(), static_cast<std::size_t>(got)};
     expectations_.pass(Expectations::Stream::console, text);
-    print(text);
+    print(lines_.pass(LineMerger::Stream::console, text));
     if (input_allowed_) return;
     recent_ += text;
     input_allowed_ = recent_.find(options_.input_after) != std::string::npos;
@@ -191,7 +192,7 @@ void Machine::read_debug_port() {
     const auto machine_bytes = filter_.pass({bytes.data(), static_cast<std::size_t>(got)});
     watch_.pass(machine_bytes);
     expectations_.pass(Expectations::Stream::debug_port, machine_bytes);
-    print(machine_bytes);
+    print(lines_.pass(LineMerger::Stream::debug_port, machine_bytes));
 }
 
 void Machine::print(std::string_view bytes) {
@@ -235,7 +236,8 @@ void Machine::drain() {
     const auto rest = filter_.finish();
     watch_.pass(rest);
     expectations_.pass(Expectations::Stream::debug_port, rest);
-    print(rest);
+    print(lines_.pass(LineMerger::Stream::debug_port, rest));
+    print(lines_.release());
 }
 
 Verdict Machine::verdict_of_end() {

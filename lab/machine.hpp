@@ -5,6 +5,7 @@
 #include "lab/debug_port_filter.hpp"
 #include "lab/expectations.hpp"
 #include "lab/file_descriptor.hpp"
+#include "lab/line_merger.hpp"
 #include "lab/link_relay.hpp"
 #include "lab/options.hpp"
 #include "lab/verdict.hpp"
@@ -62,6 +63,7 @@ private:
     DebugPortFilter filter_;
     VerdictWatch watch_;
     Expectations expectations_;
+    LineMerger lines_;
     std::string typed_; // from the input, not yet taken by COM1
     bool input_open_;
     bool last_line_typed_;
