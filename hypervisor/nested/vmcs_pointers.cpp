@@ -60,6 +60,11 @@ void put_vmcs12_back(Vcpu& vcpu) {
     vcpu.vmcs12.forget();
 }
 
+void stop_round_trip(Vcpu& vcpu) {
+    shadow::abandon_round_trip(vcpu);
+    vcpu.reason = vmcs::no_round_trip;
+}
+
 } // namespace
 
 void vm_succeed(Vcpu& vcpu) {
@@ -126,7 +131,7 @@ void emulate_vmxoff(Vcpu& vcpu) {
     if (!require_vmx_operation(vcpu)) return;
     put_vmcs12_back(vcpu);
     shadow::end(vcpu);
-    vcpu.reason = vmcs::no_round_trip;
+    stop_round_trip(vcpu);
     vcpu.in_vmx_operation = false;
     set_owned_cr0_bits(vcpu);
     vcpu.vmxon_pointer = no_vmcs12;
@@ -168,7 +173,7 @@ void emulate_vmptrld(Vcpu& vcpu) {
         shadow::link(vcpu);
         // Who handles an exit may turn to another VMCS for it, or to a shadow VMCS, as a hypervisor does that
         // nests others; who turns to one that is to be launched makes a guest.
-        if (!vcpu.vmcs12.launched && !vcpu.vmcs12.is_shadow()) vcpu.reason = vmcs::no_round_trip;
+        if (!vcpu.vmcs12.launched && !vcpu.vmcs12.is_shadow()) stop_round_trip(vcpu);
     }
     vm_succeed(vcpu);
 }

@@ -32,15 +32,16 @@ public:
         if (m_in_trip[place]++ == 0) m_touched[m_touched_count++] = place;
     }
     void end_sampled_round_trip(std::uint8_t reason) {
-        for (std::size_t i{0}; i < m_touched_count; ++i) {
-            const std::uint16_t place{m_touched[i]};
-            const std::uint64_t times{m_in_trip[place]};
+        take_sampled([&](std::uint16_t place, std::uint64_t times) {
             add(place, Family::sampled, reason, times);
             add(place, Family::squared, reason, times * times);
-            m_in_trip[place] = 0;
-        }
-        m_touched_count = 0;
+        });
         add_round_trips(reason, 1);
+    }
+    // It came to no end: its accesses are no sample of anything.
+    void abandon_sampled_round_trip(std::uint8_t reason) {
+        take_sampled(
+            [&](std::uint16_t place, std::uint64_t times) { add(place, Family::plain, reason, times); });
     }
 
     // A saved cell, which names a field, a kind of count and a reason that there are.
@@ -68,6 +69,14 @@ private:
         return static_cast<std::uint16_t>(field * 4U + (high_half ? 2U : 0U) + static_cast<unsigned>(access));
     }
 
+    void take_sampled(auto&& take) {
+        for (std::size_t i{0}; i < m_touched_count; ++i) {
+            const std::uint16_t place{m_touched[i]};
+            take(place, m_in_trip[place]);
+            m_in_trip[place] = 0;
+        }
+        m_touched_count = 0;
+    }
     void add(std::uint16_t place, Family family, std::uint8_t reason, std::uint64_t times) {
         const auto encoding{
             static_cast<vmcs::Encoding>(vmcs::catalogue[place / 4].encoding | (place >> 1 & 1U))};

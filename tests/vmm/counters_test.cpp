@@ -196,5 +196,23 @@ TEST(AccessCounters, SampledRoundTripsAppearAtTheirEnd) {
     }
 }
 
+// A sampled round trip that never ends leaves plain counts, and nothing for the next one.
+TEST(AccessCounters, AbandonedSamplesArePlainCounts) {
+    const auto counters{std::make_unique<AccessCounters>()};
+    const vmcs::FieldIndex rip{vmcs::index_of(vmcs::Field::guest_rip)};
+    counters->count(rip, false, Access::read, 10);
+    counters->count_sampled(rip, Access::read);
+    counters->count_sampled(rip, Access::read);
+    counters->abandon_sampled_round_trip(10);
+    ASSERT_EQ(counters->cells().size(), 1U);
+    EXPECT_EQ(key_of(counters->cells()[0]), (Key{0x681E, 0, 10}));
+    EXPECT_EQ(std::uint64_t{counters->cells()[0].count}, 3U);
+    counters->count_sampled(rip, Access::read);
+    counters->end_sampled_round_trip(12);
+    ASSERT_EQ(counters->cells().size(), 4U);
+    EXPECT_EQ(key_of(counters->cells()[1]), (Key{0x681E, 2, 12}));
+    EXPECT_EQ(std::uint64_t{counters->cells()[1].count}, 1U);
+}
+
 } // namespace
 } // namespace shadowtune::shadow
