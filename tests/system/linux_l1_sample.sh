@@ -1,7 +1,8 @@
 #!/bin/bash
 # linux_l1_sample.sh EXITS SEEDS INTERVAL: Linux 6.1 as L1, whose KVM runs an L2 of EXITS mixed exits, in mode trap; then so many
 # times in mode sample, each time with other draws. The 95 % intervals cover the true rates about as often as they say, and
-# sampling adds at most 2 % to L0's instructions per round trip over the same profile without it.
+# sampling adds at most 2 % to L0's instructions per round trip over the same profile without it. What a sample holds fewer
+# than five accesses of, in the mean, is covered nearly always, and counted by itself.
 source "$(dirname "$0")/lab.sh"
 
 exits=$1
@@ -59,12 +60,15 @@ for ((seed = 1; seed <= seeds; ++seed)); do
     sqlite3 "$WORK/rates.db" "INSERT INTO cost SELECT $recording, json_extract(readfile('$WORK/$recording.json'), '\$.l0_ticks') * 1.0
         / json_extract(readfile('$WORK/$recording.json'), '\$.round_trips')"
 done
-[ -z "${SAMPLE_KEEP:-}" ] || cp "$WORK/rates.db" "$database" "$SAMPLE_KEEP"
-# Rounded as the truth is printed.
-sqlite3 "$WORK/rates.db" "SELECT 'seed ' || seed || ': ' || sum(truth BETWEEN low AND high) || ' of ' || count(*) FROM rate GROUP BY seed"
-read -r rates covered added < <(sqlite3 -separator ' ' "$WORK/rates.db" "SELECT count(*),
-    round(100.0 * sum(coalesce(truth BETWEEN low AND high, 0)) / count(*), 2),
-    round(100.0 * ((SELECT avg(ticks) FROM cost WHERE recording > 0) / (SELECT ticks FROM cost WHERE recording = 0) - 1), 2) FROM rate")
-echo "RESULT name=sample seeds=$seeds interval=$interval field_rates=$rates covered=$covered% l0_instructions_added=$added%"
-awk -v covered="$covered" -v added="$added" -v low="${COVERAGE_LOW:-93}" -v high="${COVERAGE_HIGH:-97}" \
-    'BEGIN {exit !(covered >= low && covered <= high && added <= 2)}' || die "outside of what was promised"
+# coverage CONDITION: the rates, and how many percent of them are covered.
+coverage() {
+    sqlite3 -separator ' ' "$WORK/rates.db" "SELECT count(*), round(100.0 * sum(coalesce(truth BETWEEN low AND high, 0)) / count(*), 2)
+        FROM rate WHERE $1"
+}
+read -r rates covered < <(coverage "truth * $exits >= 5 * $interval")
+read -r rare rare_covered < <(coverage "truth * $exits < 5 * $interval")
+added=$(sqlite3 "$WORK/rates.db" "SELECT round(100.0 * (avg(ticks) FILTER (WHERE recording > 0) / avg(ticks) FILTER (WHERE recording = 0) - 1), 2)
+    FROM cost")
+echo "RESULT name=sample seeds=$seeds interval=$interval field_rates=$rates covered=$covered% rare=$rare rare_covered=$rare_covered% l0_instructions_added=$added%"
+awk -v covered="$covered" -v added="$added" 'BEGIN {exit !(covered >= 93 && covered <= 97 && added <= 2)}' ||
+    die "outside of what was promised"
