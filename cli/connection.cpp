@@ -1,5 +1,7 @@
 #include "cli/connection.hpp"
 
+#include "db/records.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <fmt/core.h>
@@ -61,12 +63,9 @@ Result<std::unique_ptr<link::Session>, CliError> connect(const ConnectionOptions
 }
 
 std::string mode_text(link::Mode mode, std::uint16_t sample_interval) {
-    switch (mode) {
-    case link::Mode::trap: return "trap";
-    case link::Mode::tuned: return "tuned";
-    case link::Mode::sample: return "sample 1/" + std::to_string(sample_interval);
-    }
-    return "unknown";
+    std::string text{db::text(static_cast<db::Mode>(mode))};
+    if (mode == link::Mode::sample) text += " 1/" + std::to_string(sample_interval);
+    return text;
 }
 
 Result<InForce, CliError> wait_for_generation(link::Session& session, std::uint32_t generation,

@@ -162,8 +162,7 @@ void add_record_verb(CLI::App& app, int& exit_code) {
                                                "give trap, tuned, or sample:N with N from 1 to 65535");
             },
             "Put the VMM into this mode first: trap (every access is counted), tuned (the loaded profile), "
-            "or "
-            "sample:N (the profile, but one of N round trips is counted)")
+            "or sample:N (the profile, but one of N round trips is counted)")
         ->type_name("MODE");
     verb->add_option("--interval", options->interval_s, "Seconds between two snapshots")
         ->check(CLI::Range(0.01, 3600.0))

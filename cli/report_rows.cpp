@@ -78,10 +78,8 @@ std::vector<SampledRow> sampled_rows(const db::Totals& totals, const ReportOptio
         const auto& writes{workload.writes[i]};
         // The other round trips may know better that there is something.
         if (reads.sum + writes.sum == 0 && totals.fields[i].sum() == totals.fields[i].outside) continue;
-        const auto rate{[&](const tuner::SampledCount& count) {
-            return tuner::rate_interval(count, workload.sampled_round_trips, workload.round_trips);
-        }};
-        rows.push_back({static_cast<vmcs::FieldIndex>(i), rate(reads), rate(writes)});
+        rows.push_back({static_cast<vmcs::FieldIndex>(i), tuner::rate_interval(reads, workload),
+                        tuner::rate_interval(writes, workload)});
     }
     std::ranges::stable_sort(rows, [&](const SampledRow& a, const SampledRow& b) {
         if (options.sort == ReportSort::name)

@@ -3,6 +3,7 @@
 #include "db/rows.hpp"
 
 #include <algorithm>
+#include <initializer_list>
 #include <limits>
 
 namespace shadowtune::db {
@@ -37,6 +38,24 @@ constexpr std::string_view select_recordings{
         if (name == text(mode)) return mode;
     }
     return Mode::sample;
+}
+
+// Of each vCPU's counters in a table, by `keys`, at the end of the range and, negative, at its beginning:
+// rows of the keys and the counts. Counts never go back, so the value at a snapshot is the largest since a
+// complete one. Parameters: recording, the range, the complete snapshots at or before its ends, vCPU or -1.
+[[nodiscard]] std::string differences_in(std::string_view table, std::string_view keys,
+                                         std::initializer_list<std::string_view> counts) {
+    const auto at_end{[&](std::string_view sign, std::string_view sequences) {
+        std::string text{"SELECT "};
+        text += keys;
+        for (const std::string_view count : counts)
+            text.append(", ").append(sign).append("max(c.").append(count).append(") AS ").append(count);
+        text.append(" FROM snapshot s CROSS JOIN ").append(table).append(" c ON c.snapshot_id = s.id");
+        text.append(" WHERE s.recording_id = ?1 AND s.sequence BETWEEN ").append(sequences);
+        text.append(" AND (?6 < 0 OR c.vcpu = ?6) GROUP BY c.vcpu, ").append(keys);
+        return text;
+    }};
+    return at_end("", "?5 AND ?3") + " UNION ALL " + at_end("-", "?4 AND ?2");
 }
 
 } // namespace
@@ -203,19 +222,11 @@ Result<std::uint32_t, Error> RecordingReader::complete_before(std::uint32_t sequ
 }
 
 Result<void, Error> RecordingReader::read_accesses(Totals& totals, SnapshotRange starts) const {
-    // Counts never go back, so the value at a snapshot is the largest since a complete one.
     auto done{each_row(
         *m_database,
-        "SELECT encoding & ~1, access, reason, sum(count) FROM ("
-        "  SELECT c.encoding, c.access, c.reason, max(c.count) AS count"
-        "  FROM snapshot s CROSS JOIN access_count c ON c.snapshot_id = s.id"
-        "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?5 AND ?3 AND (?6 < 0 OR c.vcpu = ?6)"
-        "  GROUP BY c.vcpu, c.encoding, c.access, c.reason"
-        "  UNION ALL SELECT c.encoding, c.access, c.reason, -max(c.count)"
-        "  FROM snapshot s CROSS JOIN access_count c ON c.snapshot_id = s.id"
-        "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?4 AND ?2 AND (?6 < 0 OR c.vcpu = ?6)"
-        "  GROUP BY c.vcpu, c.encoding, c.access, c.reason) "
-        "GROUP BY 1, 2, 3 HAVING sum(count) > 0 ORDER BY 1, 2, 3",
+        "SELECT encoding & ~1, access, reason, sum(count) FROM (" +
+            differences_in("access_count", "encoding, access, reason", {"count"}) +
+            ") GROUP BY 1, 2, 3 HAVING sum(count) > 0 ORDER BY 1, 2, 3",
         [&](const Statement& row) -> Result<void, Error> {
             const vmcs::FieldIndex field{vmcs::find(row.bits(0))};
             if (field == vmcs::no_field) return damaged(*m_database, "an access has an unknown field");
@@ -244,17 +255,8 @@ Result<void, Error> RecordingReader::read_round_trips(Totals& totals, SnapshotRa
     for (const auto& [table, counts] : tables) {
         auto done{each_row(
             *m_database,
-            "SELECT reason, sum(count) FROM ("
-            "  SELECT c.reason, max(c.count) AS count FROM snapshot s CROSS JOIN " +
-                table +
-                " c ON c.snapshot_id = s.id"
-                "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?5 AND ?3 AND (?6 < 0 OR c.vcpu = ?6) "
-                "GROUP BY c.vcpu, c.reason"
-                "  UNION ALL SELECT c.reason, -max(c.count) FROM snapshot s CROSS JOIN " +
-                table +
-                " c ON c.snapshot_id = s.id"
-                "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?4 AND ?2 AND (?6 < 0 OR c.vcpu = ?6) "
-                "GROUP BY c.vcpu, c.reason) GROUP BY reason",
+            "SELECT reason, sum(count) FROM (" + differences_in(table, "reason", {"count"}) +
+                ") GROUP BY reason",
             [&](const Statement& row) -> Result<void, Error> {
                 if (row.bits(0) >= vmcs::reason_slots)
                     return damaged(*m_database, "an unknown exit reason is counted");
@@ -272,16 +274,9 @@ Result<void, Error> RecordingReader::read_round_trips(Totals& totals, SnapshotRa
 Result<void, Error> RecordingReader::read_sampled(Totals& totals, SnapshotRange starts) const {
     return each_row(
         *m_database,
-        "SELECT encoding, access, reason, sum(count), sum(squares) FROM ("
-        "  SELECT c.encoding, c.access, c.reason, max(c.count) AS count, max(c.squares) AS squares"
-        "  FROM snapshot s CROSS JOIN sampled_count c ON c.snapshot_id = s.id"
-        "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?5 AND ?3 AND (?6 < 0 OR c.vcpu = ?6)"
-        "  GROUP BY c.vcpu, c.encoding, c.access, c.reason"
-        "  UNION ALL SELECT c.encoding, c.access, c.reason, -max(c.count), -max(c.squares)"
-        "  FROM snapshot s CROSS JOIN sampled_count c ON c.snapshot_id = s.id"
-        "  WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?4 AND ?2 AND (?6 < 0 OR c.vcpu = ?6)"
-        "  GROUP BY c.vcpu, c.encoding, c.access, c.reason) "
-        "GROUP BY 1, 2, 3 HAVING sum(count) > 0 ORDER BY 1, 2, 3",
+        "SELECT encoding, access, reason, sum(count), sum(squares) FROM (" +
+            differences_in("sampled_count", "encoding, access, reason", {"count", "squares"}) +
+            ") GROUP BY 1, 2, 3 HAVING sum(count) > 0 ORDER BY 1, 2, 3",
         [&](const Statement& row) -> Result<void, Error> {
             const vmcs::FieldIndex field{vmcs::find(row.bits(0))};
             if (field == vmcs::no_field) return damaged(*m_database, "a sampled access has an unknown field");

@@ -120,11 +120,9 @@ Result<bool, Error> RecordingWriter::is_due(const Key& key, std::uint64_t count,
 Result<void, Error> RecordingWriter::write_accesses(const VcpuSnapshot& vcpu, Rows& rows) {
     for (const auto& [encoding, access, reason, count] : vcpu.accesses) {
         if (vmcs::find(encoding) == vmcs::no_field) return unknown_field();
-        const auto due{is_due({CountTable::access, vcpu.vcpu, encoding, access, reason}, count, rows)};
-        if (!due) return Failure{due.error()};
-        if (!due.value()) continue;
-        auto done{m_insert_access.run(rows.snapshot_id, vcpu.vcpu, encoding, static_cast<int>(access), reason,
-                                      count)};
+        const Key key{CountTable::access, vcpu.vcpu, encoding, access, reason};
+        auto done{write_count(m_insert_access, key, count, rows, vcpu.vcpu, encoding,
+                              static_cast<int>(access), reason, count)};
         if (!done) return done;
     }
     return {};
@@ -137,10 +135,9 @@ Result<void, Error> RecordingWriter::write_round_trips(const VcpuSnapshot& vcpu,
     for (const auto& [table, insert, counts] : tables) {
         for (std::uint8_t reason{0}; reason < vmcs::reason_slots; ++reason) {
             const std::uint64_t count{(*counts)[reason]};
-            const auto due{is_due({table, vcpu.vcpu, no_encoding, Access::read, reason}, count, rows)};
-            if (!due) return Failure{due.error()};
-            if (!due.value()) continue;
-            if (auto done{insert->run(rows.snapshot_id, vcpu.vcpu, reason, count)}; !done) return done;
+            const Key key{table, vcpu.vcpu, no_encoding, Access::read, reason};
+            auto done{write_count(*insert, key, count, rows, vcpu.vcpu, reason, count)};
+            if (!done) return done;
         }
     }
     return {};
@@ -152,11 +149,9 @@ Result<void, Error> RecordingWriter::write_sampled(const VcpuSnapshot& vcpu, Row
         // The squares change where the count does.
         if (squares < count || squares > largest_count)
             return bad_data("the snapshot has squares that do not go with their count");
-        const auto due{is_due({CountTable::sampled, vcpu.vcpu, encoding, access, reason}, count, rows)};
-        if (!due) return Failure{due.error()};
-        if (!due.value()) continue;
-        auto done{m_insert_sampled.run(rows.snapshot_id, vcpu.vcpu, encoding, static_cast<int>(access),
-                                       reason, count, squares)};
+        const Key key{CountTable::sampled, vcpu.vcpu, encoding, access, reason};
+        auto done{write_count(m_insert_sampled, key, count, rows, vcpu.vcpu, encoding,
+                              static_cast<int>(access), reason, count, squares)};
         if (!done) return done;
     }
     return {};

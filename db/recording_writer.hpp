@@ -51,6 +51,15 @@ private:
     [[nodiscard]] Result<void, Error> write_sampled(const VcpuSnapshot& vcpu, Rows& rows);
     // Whether a row has to say so.
     [[nodiscard]] Result<bool, Error> is_due(const Key& key, std::uint64_t count, Rows& rows) const;
+    // Where it is due, the row: the snapshot and these values.
+    template <typename... Values>
+    [[nodiscard]] Result<void, Error> write_count(Statement& insert, const Key& key, std::uint64_t count,
+                                                  Rows& rows, const Values&... values) {
+        const auto due{is_due(key, count, rows)};
+        if (!due) return Failure{due.error()};
+        if (!due.value()) return {};
+        return insert.run(rows.snapshot_id, values...);
+    }
     [[nodiscard]] Result<void, Error> mark_complete(const Rows& rows);
 
     Database* m_database{nullptr};

@@ -23,8 +23,9 @@ void LineMerger::emit(Stream stream, std::string& out) {
     auto& theirs = waiting(other(stream));
     const auto end_of_line = mine.find('\n');
     const bool turn = !theirs.empty() && end_of_line != std::string::npos;
-    out.append(mine, 0, turn ? end_of_line + 1 : mine.size());
-    mine.erase(0, turn ? end_of_line + 1 : mine.size());
+    const auto length = turn ? end_of_line + 1 : mine.size();
+    out.append(mine, 0, length);
+    mine.erase(0, length);
     if (out.empty()) return;
     current_ = stream;
     in_line_ = out.back() != '\n';

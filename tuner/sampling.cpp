@@ -163,7 +163,7 @@ RateInterval rate_interval(const SampledCount& count, std::uint64_t sampled_roun
 
 void add_bounds(std::map<vmcs::FieldIndex, MeasuredRate>& rates, const SampledWorkload& sampled) {
     const auto bounds{[&](const SampledCount& count) {
-        const RateInterval interval{rate_interval(count, sampled.sampled_round_trips, sampled.round_trips)};
+        const RateInterval interval{rate_interval(count, sampled)};
         return RateBounds{interval.low, interval.high};
     }};
     for (auto& [field, rate] : rates) {
@@ -177,10 +177,8 @@ SampledDecision decide(const SampledWorkload& workload, const CostTable& costs,
     const vmcs::ShadowSets allowed{vmcs::everything_allowed(target)};
     SampledDecision decision{};
     allowed.read.for_each([&](vmcs::FieldIndex index) {
-        const auto interval{[&](const SampledCount& count) {
-            return rate_interval(count, workload.sampled_round_trips, workload.round_trips, confidence);
-        }};
-        const Field field{interval(workload.reads[index]), interval(workload.writes[index]),
+        const Field field{rate_interval(workload.reads[index], workload, confidence),
+                          rate_interval(workload.writes[index], workload, confidence),
                           allowed.write.test(index)};
         if (const auto choice{field.choice(1, costs)}) {
             if (*choice != Choice::none) decision.sets.read.set(index);

@@ -49,6 +49,12 @@ inline constexpr double usual_confidence{0.95};
 [[nodiscard]] RateInterval rate_interval(const SampledCount& count, std::uint64_t sampled_round_trips,
                                          std::uint64_t round_trips, double confidence = usual_confidence);
 
+// Of one of this workload's counts.
+[[nodiscard]] inline RateInterval rate_interval(const SampledCount& count, const SampledWorkload& workload,
+                                                double confidence = usual_confidence) {
+    return rate_interval(count, workload.sampled_round_trips, workload.round_trips, confidence);
+}
+
 // Of fields whose rates came from this sample.
 void add_bounds(std::map<vmcs::FieldIndex, MeasuredRate>& rates, const SampledWorkload& sampled);
 

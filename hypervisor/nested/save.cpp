@@ -153,8 +153,7 @@ void gather_vmcs12(Vcpu& vcpu) {
     const std::span<const std::uint8_t> extended_state{read_extended_state()};
     if (extended_state.empty()) return Failure{RestoreRefusal{RestoreFault::bad_extended_state, 0}};
     gather_vmcs12(vcpu);
-    shadow::settle_counts(vcpu);
-    shadow::abandon_round_trip(vcpu);
+    shadow::close_sample(vcpu);
     write_records(writer, vcpu, extended_state);
     vcpu.hardware.make_current(current_vmcs(vcpu).region);
     return {};

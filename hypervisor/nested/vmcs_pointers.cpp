@@ -61,7 +61,7 @@ void put_vmcs12_back(Vcpu& vcpu) {
 }
 
 void stop_round_trip(Vcpu& vcpu) {
-    shadow::abandon_round_trip(vcpu);
+    shadow::close_sample(vcpu);
     vcpu.reason = vmcs::no_round_trip;
 }
 

@@ -85,15 +85,15 @@ void settle_counts(nested::Vcpu& vcpu) {
     vcpu.round_trip_is_sampled = false;
 }
 
-void abandon_round_trip(nested::Vcpu& vcpu) {
+void close_sample(nested::Vcpu& vcpu) {
+    settle_counts(vcpu);
     if (!vcpu.round_trip_is_sampled) return;
     vcpu.counters->abandon_sampled_round_trip(vcpu.reason);
     vcpu.round_trip_is_sampled = false;
 }
 
 void begin_round_trip(nested::Vcpu& vcpu) {
-    settle_counts(vcpu);
-    abandon_round_trip(vcpu); // the processor refused the entry that would have ended it
+    close_sample(vcpu);
     const std::uint16_t interval{vcpu.in_force->sample_interval};
     vcpu.round_trip_is_sampled = interval != 0 && vcpu.sampler.draw(interval);
     if (vcpu.round_trip_is_sampled) {

@@ -29,9 +29,9 @@ void begin_round_trip(nested::Vcpu& vcpu);
 // look at them; an entry of L2 that the processor refuses ends no round trip. Touches no VMCS.
 void settle_counts(nested::Vcpu& vcpu);
 
-// The exit that L1 handles will have been answered by no entry of L2, or not here: where it was sampled, it
-// is no more. Touches no VMCS.
-void abandon_round_trip(nested::Vcpu& vcpu);
+// The same; and where no entry of L2 answers a sampled exit, for the processor refused it or L1 turned to
+// something else, or not here, it is sampled no more. Touches no VMCS.
+void close_sample(nested::Vcpu& vcpu);
 
 // L0 changed one field of vmcs12 while L1 runs: the shadow follows where L1 may read it there.
 void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field);

@@ -110,6 +110,7 @@ Result<std::vector<VcpuStatus>, LinkError> Session::status() {
         if (frame.type != MessageType::status || !read_record(frame.payload, record))
             return Progress::foreign;
         if (record.id != id || record.vcpu >= m_hello->vcpus) return Progress::foreign;
+        if (record.mode > static_cast<std::uint8_t>(last_mode)) return Progress::foreign;
         VcpuStatus status{unpack(record)};
         answers.insert_or_assign(status.vcpu, std::move(status));
         return answers.size() == m_hello->vcpus ? Progress::done : Progress::progress;

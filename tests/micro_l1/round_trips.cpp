@@ -56,10 +56,15 @@ void load_registers(Prng& random) {
                    random.next()};
 }
 
+[[nodiscard]] bool set_up_guest(Page& vmcs, const Controls& controls) {
+    if (!set_up_vmcs(vmcs, controls, g_ept, {g_stream.start_of(0), 0})) return false;
+    if ((cpuid(7).ebx & 1U) != 0) set(Field::guest_cr4, read_cr4() | cr4_fsgsbase);
+    return true;
+}
+
 // The other VMCS takes one exit, so that it counts as launched.
 [[nodiscard]] bool launch_other(const Controls& controls, Prng& random) {
-    if (!set_up_vmcs(g_other_vmcs, controls, g_ept, {g_stream.start_of(0), 0})) return false;
-    if ((cpuid(7).ebx & 1U) != 0) set(Field::guest_cr4, read_cr4() | cr4_fsgsbase);
+    if (!set_up_guest(g_other_vmcs, controls)) return false;
     g_other_was_visited = false;
     load_registers(random);
     return enter_l2(g_registers, true) == EntryResult::exited;
@@ -77,11 +82,8 @@ void load_registers(Prng& random) {
     const Controls controls{
         adjust({basic.pin, basic.cpu | steps.cpu, basic.cpu2 | steps.cpu2, basic.exit, basic.entry})};
     g_stream.make(random, controls, physical(&g_hole));
-    if (!enter_vmx_operation() || !launch_other(controls, random) ||
-        !set_up_vmcs(g_vmcs, controls, g_ept, {g_stream.start_of(0), 0})) {
+    if (!enter_vmx_operation() || !launch_other(controls, random) || !set_up_guest(g_vmcs, controls))
         return false;
-    }
-    if ((cpuid(7).ebx & 1U) != 0) set(Field::guest_cr4, read_cr4() | cr4_fsgsbase);
     g_model.discover(controls);
     // From the start no field holds what the set-up left, but for those that have only one right value.
     for (std::size_t i{0}; i < g_model.size(); ++i) {
