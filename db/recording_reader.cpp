@@ -1,6 +1,7 @@
 #include "db/recording_reader.hpp"
 
 #include "db/rows.hpp"
+#include "db/snapshot_totals.hpp"
 
 #include <algorithm>
 #include <initializer_list>
@@ -232,16 +233,8 @@ Result<void, Error> RecordingReader::read_accesses(Totals& totals, SnapshotRange
             if (field == vmcs::no_field) return damaged(*m_database, "an access has an unknown field");
             if (row.bits(2) >= vmcs::reason_slots)
                 return damaged(*m_database, "an access has an unknown exit reason");
-            const AccessTotal access{field, row.integer(1) == 0 ? Access::read : Access::write,
-                                     static_cast<std::uint8_t>(row.integer(2)), row.bits(3)};
-            totals.accesses.push_back(access);
-            FieldTotal& sum{totals.fields[field]};
-            (access.access == Access::read ? sum.reads : sum.writes) += access.count;
-            (access.access == Access::read ? totals.reads : totals.writes) += access.count;
-            if (access.reason == vmcs::no_round_trip) {
-                sum.outside += access.count;
-                totals.outside += access.count;
-            }
+            add_access(totals, {field, row.integer(1) == 0 ? Access::read : Access::write,
+                                static_cast<std::uint8_t>(row.integer(2)), row.bits(3)});
             return {};
         },
         m_info.id, totals.range.from, totals.range.to, starts.from, starts.to, vcpu_of(totals))};
@@ -290,14 +283,6 @@ Result<void, Error> RecordingReader::read_sampled(Totals& totals, SnapshotRange 
 }
 
 Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {
-    static constexpr std::uint64_t VcpuCounters::*members[]{
-        &VcpuCounters::round_trips,      &VcpuCounters::round_trip_ticks,
-        &VcpuCounters::l0_ticks,         &VcpuCounters::vm_exits,
-        &VcpuCounters::l2_exits_kept,    &VcpuCounters::unknown_field_accesses,
-        &VcpuCounters::sync_reads,       &VcpuCounters::sync_writes,
-        &VcpuCounters::vmread_executed,  &VcpuCounters::vmwrite_executed,
-        &VcpuCounters::vmptrld_executed, &VcpuCounters::vmclear_executed,
-        &VcpuCounters::reloads};
     bool first_row{true};
     // At the start only the counts matter; modes are those of the snapshots in between and at both ends,
     // since a mode is in force from before one snapshot on.
@@ -317,7 +302,7 @@ Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {
             totals.first_generation = first_row ? generation : std::min(totals.first_generation, generation);
             first_row = false;
             int column{4};
-            for (const auto member : members) {
+            for (const auto member : counter_members) {
                 // Unsigned: the start's counts may come first, the sum comes out right at the end.
                 const std::uint64_t value{row.bits(column++)};
                 if (sequence == totals.range.to) totals.counters.*member += value;

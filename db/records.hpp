@@ -98,6 +98,14 @@ struct VcpuCounters {
     std::uint64_t reloads{0};
 };
 
+// All of them, for sums.
+inline constexpr std::uint64_t VcpuCounters::*counter_members[]{
+    &VcpuCounters::round_trips,      &VcpuCounters::round_trip_ticks, &VcpuCounters::l0_ticks,
+    &VcpuCounters::vm_exits,         &VcpuCounters::l2_exits_kept,    &VcpuCounters::unknown_field_accesses,
+    &VcpuCounters::sync_reads,       &VcpuCounters::sync_writes,      &VcpuCounters::vmread_executed,
+    &VcpuCounters::vmwrite_executed, &VcpuCounters::vmptrld_executed, &VcpuCounters::vmclear_executed,
+    &VcpuCounters::reloads};
+
 struct VcpuSnapshot {
     std::uint16_t vcpu{0};
     std::uint64_t tsc{0};

@@ -44,5 +44,6 @@ enum class FileState : std::uint8_t { empty, older, current };
 extern const std::string_view schema_v1;
 extern const std::string_view schema_v2;
 extern const std::string_view schema_v3;
+extern const std::string_view schema_v4;
 
 } // namespace shadowtune::db

@@ -78,6 +78,10 @@ void Statement::bind_integer(int position, std::int64_t value) {
     sqlite3_bind_int64(m_statement.get(), position, value);
 }
 
+void Statement::bind_real(int position, double value) {
+    sqlite3_bind_double(m_statement.get(), position, value);
+}
+
 void Statement::bind_text(int position, std::string_view value) {
     // SQLITE_TRANSIENT is a C cast, which -Wold-style-cast forbids; the same value by the named destructor
     // type.
@@ -88,6 +92,10 @@ void Statement::bind_text(int position, std::string_view value) {
 
 std::int64_t Statement::integer(int column) const {
     return sqlite3_column_int64(m_statement.get(), column);
+}
+
+double Statement::real(int column) const {
+    return sqlite3_column_double(m_statement.get(), column);
 }
 
 std::string Statement::text(int column) const {

@@ -47,6 +47,7 @@ public:
     [[nodiscard]] std::uint64_t bits(int column) const {
         return std::bit_cast<std::uint64_t>(integer(column));
     }
+    [[nodiscard]] double real(int column) const;
     [[nodiscard]] std::string text(int column) const;
     [[nodiscard]] bool is_null(int column) const;
 
@@ -58,6 +59,7 @@ private:
 
     void reset();
     void bind_integer(int position, std::int64_t value);
+    void bind_real(int position, double value);
     void bind_text(int position, std::string_view value);
 
     template <typename Value>
@@ -66,6 +68,8 @@ private:
             bind_integer(position, std::bit_cast<std::int64_t>(value));
         } else if constexpr (std::is_integral_v<Value>) {
             bind_integer(position, static_cast<std::int64_t>(value));
+        } else if constexpr (std::is_floating_point_v<Value>) {
+            bind_real(position, value);
         } else {
             bind_text(position, value);
         }

@@ -72,6 +72,7 @@ Result<RecorderSummary, RecorderError> Recorder::run() {
 }
 
 Result<bool, RecorderError> Recorder::poll() {
+    m_last = {};
     // The state first: where L1 is stopped already, the snapshot after it is the final one.
     const auto status{m_session.status()};
     if (!status) return fail(status.error());
@@ -84,10 +85,11 @@ Result<bool, RecorderError> Recorder::poll() {
     }
     if (auto stored{store_generations(snapshot.value(), status.value())}; !stored)
         return Failure{stored.error()};
-    const db::Snapshot record{snapshot_of(snapshot.value(), m_session.statistics())};
+    db::Snapshot record{snapshot_of(snapshot.value(), m_session.statistics())};
     if (auto added{m_writer->add_snapshot(record)}; !added) return fail(added.error());
     ++m_summary.snapshots;
     report(record);
+    m_last = std::move(record);
     return std::all_of(status.value().begin(), status.value().end(),
                        [](const auto& vcpu) { return vcpu.l1_state == link::L1State::stopped; });
 }

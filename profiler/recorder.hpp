@@ -77,6 +77,8 @@ public:
     void note(const db::Generation& generation) { m_noted[generation.number] = generation; }
 
     [[nodiscard]] const RecorderSummary& summary() const { return m_summary; }
+    // What the last successful poll() stored; without vCPUs where there was none, or it stored nothing.
+    [[nodiscard]] const db::Snapshot& last() const { return m_last; }
 
 private:
     using Time = std::chrono::steady_clock::time_point;
@@ -95,6 +97,7 @@ private:
     std::uint64_t m_boot_id{0};
     std::map<std::uint32_t, db::Generation> m_noted;
     RecorderSummary m_summary;
+    db::Snapshot m_last;
 };
 
 } // namespace shadowtune::profiler

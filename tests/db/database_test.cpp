@@ -1,6 +1,7 @@
 // Opening: our files, and every kind of file that is not one.
 
 #include "db/database.hpp"
+#include "db/decisions.hpp"
 #include "db/recording_reader.hpp"
 #include "tests/db/sample_recording.hpp"
 
@@ -70,8 +71,11 @@ TEST(Database, EveryViewCanBeRead) {
     const TemporaryFolder folder{};
     test::write_sample(folder / "a.db");
     test::write_sample(folder / "a.db", db::Mode::sample);
-    auto database{Database::open(folder / "a.db", OpenMode::read)};
+    auto database{Database::open(folder / "a.db", OpenMode::append)};
     ASSERT_TRUE(database.ok());
+    ASSERT_TRUE(
+        db::add_decision(database.value(), 1, {0, 1, 0, 0, "start", 1, 0, 0, "cycles", "a machine", {}})
+            .ok());
     auto views{database.value().connection().prepare("SELECT name FROM sqlite_schema WHERE type = 'view'")};
     ASSERT_TRUE(views.ok());
     int count{0};
@@ -82,7 +86,7 @@ TEST(Database, EveryViewCanBeRead) {
         EXPECT_GT(rows.value(), 0) << views.value().text(0);
         ++count;
     }
-    EXPECT_EQ(count, 10);
+    EXPECT_EQ(count, 11);
 }
 
 TEST(Database, CatalogueTableIsBroughtUpToDate) {
@@ -200,20 +204,24 @@ TEST(Database, ReadOnlyFileAndFolder) {
     ASSERT_EQ(chmod(folder.path().c_str(), 0755), 0);
 }
 
+[[nodiscard]] std::vector<db::Migration> and_then(std::string_view one, std::string_view another) {
+    std::vector<db::Migration> steps{db::migrations().begin(), db::migrations().end()};
+    steps.push_back({one});
+    steps.push_back({another});
+    return steps;
+}
+
 // The mechanism, with steps of a future that does not exist yet.
 TEST(Migration, OldFileMovesForwardInOneTransaction) {
     const TemporaryFolder folder{};
     test::write_sample(folder / "v1.db");
     auto connection{raw(folder / "v1.db")};
-    const db::Migration steps[]{{db::schema_v1},
-                                {db::schema_v2},
-                                {db::schema_v3},
-                                {"ALTER TABLE recording ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'"},
-                                {"CREATE TABLE shape (name TEXT)"}};
+    const auto steps{and_then("ALTER TABLE recording ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'",
+                              "CREATE TABLE shape (name TEXT)")};
     EXPECT_EQ(db::inspect(connection, steps).value(), db::FileState::older);
     ASSERT_TRUE(db::migrate(connection, steps).ok());
     EXPECT_EQ(db::inspect(connection, steps).value(), db::FileState::current);
-    EXPECT_EQ(connection.integer("PRAGMA user_version").value(), 5);
+    EXPECT_EQ(connection.integer("PRAGMA user_version").value(), db::schema_version() + 2);
     EXPECT_EQ(connection.integer("SELECT count(*) FROM recording WHERE colour = 'blue'").value(), 1);
     EXPECT_EQ(connection.integer("SELECT count(*) FROM snapshot").value(), 3);
     EXPECT_EQ(connection.integer("SELECT count(*) FROM shape").value(), 0);
@@ -223,13 +231,9 @@ TEST(Migration, FailedStepLeavesTheOldFile) {
     const TemporaryFolder folder{};
     test::write_sample(folder / "v1.db");
     auto connection{raw(folder / "v1.db")};
-    const db::Migration steps[]{{db::schema_v1},
-                                {db::schema_v2},
-                                {db::schema_v3},
-                                {"CREATE TABLE shape (name TEXT)"},
-                                {"CREATE TABLE field (x)"}};
+    const auto steps{and_then("CREATE TABLE shape (name TEXT)", "CREATE TABLE field (x)")};
     EXPECT_FALSE(db::migrate(connection, steps).ok());
-    EXPECT_EQ(connection.integer("PRAGMA user_version").value(), 3);
+    EXPECT_EQ(connection.integer("PRAGMA user_version").value(), db::schema_version());
     EXPECT_EQ(connection.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'shape'").value(), 0);
     EXPECT_EQ(db::inspect(connection, db::migrations()).value(), db::FileState::current);
 }
@@ -246,6 +250,7 @@ TEST(Migration, ReleasedVersionsAreFrozen) {
     EXPECT_EQ(hash_of(db::schema_v1), 1597906038170555569U);
     EXPECT_EQ(hash_of(db::schema_v2), 18021038889099138012U);
     EXPECT_EQ(hash_of(db::schema_v3), 12885221163084587702U);
+    EXPECT_EQ(hash_of(db::schema_v4), 6879526583686957467U);
 }
 
 // A file of version 1, with counts in it, says the same when it has moved forward.

@@ -1,0 +1,16 @@
+#pragma once
+
+// What happened between two snapshots that are at hand, without a file.
+
+#include "db/recording_reader.hpp"
+
+namespace shadowtune::db {
+
+// All vCPUs together. Both of one boot, `earlier` not after `later`: counts never go back. A vCPU that
+// `earlier` lacks began at zero. `range` and `link` stay empty, `vcpu` is none.
+[[nodiscard]] Totals totals_between(const Snapshot& earlier, const Snapshot& later);
+
+// One more access of round trips that were not sampled, or of none, to its list and to all sums.
+void add_access(Totals& totals, const AccessTotal& access);
+
+} // namespace shadowtune::db
