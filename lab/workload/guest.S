@@ -7,7 +7,7 @@
         .balign 16
         .globl  guest_begin, guest_end
         .globl  guest_cpuid, guest_out, guest_hlt, guest_hlt_irq, guest_ept, guest_msr, guest_interrupt
-        .globl  guest_vmcall, guest_steady, guest_mix, guest_handler
+        .globl  guest_vmcall, guest_mmio, guest_steady, guest_mix, guest_devices, guest_handler
 guest_begin:
 
 // The checksum (FNV-1a by words) has to notice order as well as values.
@@ -61,6 +61,16 @@ guest_begin:
 .macro do_interrupt
         outb    %al, $PORT_INTERRUPT
         mix     INTERRUPT_COUNT
+.endm
+
+// No memory there: L1 reads the instruction and emulates it, and user space plays the device.
+.macro do_mmio_write
+        movl    %ebp, DEVICE_BASE
+.endm
+
+.macro do_mmio_read
+        movl    DEVICE_BASE, %eax
+        mix     %eax
 .endm
 
 .macro do_ept
@@ -129,6 +139,15 @@ guest_vmcall:
         jnz     1b
         jmp     finish
 
+guest_mmio:
+1:      do_mmio_write
+        decl    %ebp
+        jz      2f
+        do_mmio_read
+        decl    %ebp
+        jnz     1b
+2:      jmp     finish
+
 // 20 exits in about the proportions of a Linux guest that computes, prints and sleeps: mostly I/O that goes to user space
 // and MSR accesses, one exit in ten followed by an interrupt, page faults rare.
 guest_steady:
@@ -166,6 +185,20 @@ guest_mix:
         do_rdmsr
         do_interrupt
         do_vmcall
+        decl    %ebp
+        jnz     1b
+        jmp     finish
+
+// A guest that is busy with its devices: 8 exits.
+guest_devices:
+1:      do_mmio_write
+        do_mmio_read
+        do_out
+        do_mmio_write
+        do_interrupt
+        do_mmio_read
+        do_mmio_read
+        do_cpuid
         decl    %ebp
         jnz     1b
         jmp     finish

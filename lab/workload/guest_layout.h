@@ -11,6 +11,7 @@
 #define INTERRUPT_COUNT 0x9000
 #define FRESH_BASE 0x100000
 #define FRESH_END 0x1100000
+#define DEVICE_BASE 0x2000000 /* no memory: what is written there is read back, mixed */
 
 #define PORT_OUT 0xF0       /* user space adds the byte to its checksum */
 #define PORT_INTERRUPT 0xF2 /* user space injects INTERRUPT_VECTOR */

@@ -214,6 +214,19 @@ bool GuestVm::handle_port(LoopResult& result) {
     }
 }
 
+// Each write is mixed into user space's checksum, and each read gives it.
+void GuestVm::play_device(LoopResult& result) {
+    std::uint32_t value = 0;
+    if (run_->mmio.phys_addr != DEVICE_BASE || run_->mmio.len != sizeof value)
+        throw KvmError{"access of memory that is not there, at " + std::to_string(run_->mmio.phys_addr)};
+    if (run_->mmio.is_write != 0) {
+        std::memcpy(&value, run_->mmio.data, sizeof value);
+        result.user_checksum = mixed(result.user_checksum, value);
+    } else {
+        std::memcpy(run_->mmio.data, &result.user_checksum, sizeof value);
+    }
+}
+
 void GuestVm::run_vcpu(LoopResult& result) {
     while (true) {
         if (::ioctl(vcpu_, KVM_RUN, 0) < 0) {
@@ -225,6 +238,7 @@ void GuestVm::run_vcpu(LoopResult& result) {
         case KVM_EXIT_IO:
             if (!handle_port(result)) return;
             break;
+        case KVM_EXIT_MMIO: play_device(result); break;
         default:
             throw KvmError{"unexpected exit " + std::to_string(run_->exit_reason) + " of the guest, detail " +
                            std::to_string(run_->hw.hardware_exit_reason)};

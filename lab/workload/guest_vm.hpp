@@ -47,6 +47,7 @@ private:
     void recycle_fresh_pages(LoopResult& result);
     void inject_interrupt();
     [[nodiscard]] bool handle_port(LoopResult& result);
+    void play_device(LoopResult& result);
     void run_vcpu(LoopResult& result);
     void pulse_irq_line(std::uint32_t count, const std::atomic<bool>& stop);
     [[nodiscard]] std::uint32_t interrupt_count() const;

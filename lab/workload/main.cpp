@@ -6,6 +6,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <deque>
+#include <fcntl.h>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -27,8 +28,10 @@ extern const std::byte guest_ept[];
 extern const std::byte guest_msr[];
 extern const std::byte guest_interrupt[];
 extern const std::byte guest_vmcall[];
+extern const std::byte guest_mmio[];
 extern const std::byte guest_steady[];
 extern const std::byte guest_mix[];
+extern const std::byte guest_devices[];
 }
 
 namespace {
@@ -37,7 +40,10 @@ using shadowtune::workload::GuestVm;
 using shadowtune::workload::Irqchip;
 using shadowtune::workload::KvmError;
 
-enum ExitStatus { status_ok = 0, status_usage = 2, status_kvm = 3 };
+enum ExitStatus { status_ok = 0, status_usage = 2, status_kvm = 3, status_other_kvm = 10 };
+
+// Where --serve leaves the parameters of the KVM that it asks for by status_other_kvm.
+constexpr const char* kvm_parameters_file = "/kvm-parameters";
 
 struct Loop {
     std::string_view name;
@@ -59,8 +65,10 @@ const Loop loops[] = {
     {"msr", guest_msr, Irqchip::none, 1, "WRMSR and RDMSR in turn"},
     {"interrupt", guest_interrupt, Irqchip::none, 1, "OUT, answered with an injected interrupt"},
     {"vmcall", guest_vmcall, Irqchip::none, 1, "VMCALL"},
+    {"mmio", guest_mmio, Irqchip::none, 1, "write and read of an emulated device's memory in turn"},
     {"steady", guest_steady, Irqchip::none, 20, "a steady guest's proportions of the above"},
-    {"mix", guest_mix, Irqchip::none, 8, "the above except hlt-irq, alike often"},
+    {"mix", guest_mix, Irqchip::none, 8, "the above except hlt-irq and mmio, alike often"},
+    {"devices", guest_devices, Irqchip::none, 8, "a guest whose devices are emulated: mmio, out, interrupt"},
 };
 
 // One write per line: the console is a serial line, and its reader waits for whole lines.
@@ -227,6 +235,15 @@ private:
     return word;
 }
 
+[[nodiscard]] bool leave_kvm_parameters(const std::string& parameters) {
+    const int file = ::open(kvm_parameters_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    const auto written = ::write(file, parameters.data(), parameters.size());
+    ::close(file);
+    if (written == static_cast<ssize_t>(parameters.size())) return true;
+    print("l2-workload: %s cannot be written\n", kvm_parameters_file);
+    return false;
+}
+
 [[nodiscard]] int serve() {
     Runner runner;
     std::map<std::uint32_t, Worker> workers;
@@ -234,6 +251,10 @@ private:
         if (line.empty()) continue;
         if (line == "quit") break;
         const std::string name = take_word(line);
+        if (name == "kvm") {
+            if (leave_kvm_parameters(line)) return status_other_kvm;
+            continue;
+        }
         const std::string count = take_word(line);
         const auto processor = parse_number(line);
         if (processor && *processor < CPU_SETSIZE) {
@@ -246,10 +267,12 @@ private:
 }
 
 void help() {
-    print("Usage: l2-workload NAME COUNT [NAME COUNT]...\n       l2-workload --serve   (reads lines 'NAME "
-          "COUNT [PROCESSOR]', those of "
-          "several processors\n"
-          "       run side by side; 'quit' ends)\n");
+    print(
+        "Usage: l2-workload NAME COUNT [NAME COUNT]...\n       l2-workload --serve   (reads lines 'NAME "
+        "COUNT [PROCESSOR]', those of "
+        "several processors\n"
+        "       run side by side; 'kvm PARAMETERS' ends with status 10, for whoever can load KVM anew with\n"
+        "       what is in /kvm-parameters then; 'quit' ends)\n");
     for (const auto& loop : loops)
         print("  %-10s %s\n", loop.name.data(), loop.meaning.data());
 }

@@ -3,7 +3,8 @@
 # it gives on the bare processor.
 source "$(dirname "$0")/lab.sh"
 
-workloads=("cpuid 500" "out 500" "hlt 200" "hlt-irq 100" "ept 300" "msr 500" "interrupt 200" "vmcall 200" "steady 400" "mix 200")
+workloads=("cpuid 500" "out 500" "hlt 200" "hlt-irq 100" "ept 300" "msr 500" "interrupt 200" "vmcall 200" "mmio 300" "steady 400" "mix 200"
+    "devices 400")
 
 # results OPTION...: one line for each workload.
 results() {
