@@ -23,6 +23,7 @@ namespace cli = shadowtune::cli;
     cli::add_report_verb(app, exit_code);
     cli::add_tune_verb(app, exit_code);
     cli::add_apply_verb(app, exit_code);
+    cli::add_autotune_verb(app, exit_code);
     cli::add_status_verb(app, exit_code);
     cli::add_compare_verb(app, exit_code);
     cli::add_diff_verb(app, exit_code);

@@ -2,8 +2,8 @@
 
 #include "cli/connection.hpp"
 #include "cli/quiet.hpp"
+#include "cli/recorder_errors.hpp"
 #include "cli/verbs.hpp"
-#include "profiler/recorder.hpp"
 
 #include <charconv>
 #include <fmt/core.h>
@@ -41,22 +41,6 @@ struct Options {
     if (error != std::errc{} || end != text.data() + text.size() || mode.sample_interval == 0)
         return std::nullopt;
     return mode;
-}
-
-[[nodiscard]] CliError database_error(db::ErrorKind kind, const std::string& message) {
-    switch (kind) {
-    case db::ErrorKind::cannot_open:
-    case db::ErrorKind::read_only:
-    case db::ErrorKind::busy:
-    case db::ErrorKind::no_space: return {ExitCode::output_failed, message};
-    default: return {ExitCode::bad_input, message};
-    }
-}
-
-[[nodiscard]] CliError recorder_error(const profiler::RecorderError& error) {
-    if (error.room == profiler::RecorderError::Room::link)
-        return to_cli_error({error.link_kind, error.message});
-    return database_error(error.db_kind, error.message);
 }
 
 // The recording shall begin under the mode asked for, not on the way to it.
@@ -97,7 +81,7 @@ struct Options {
 
 [[nodiscard]] int run(const Options& options) {
     auto database{db::Database::open(options.database, db::OpenMode::append)};
-    if (!database) return fail(database_error(database.error().kind, database.error().message));
+    if (!database) return fail(to_cli_error(database.error()));
     Interrupt interrupt{};
     auto connected{connect(options.connection, interrupt)};
     if (!connected) return fail(connected.error());
@@ -134,7 +118,7 @@ struct Options {
     profiler::Recorder recorder{session, database.value(), std::move(recorder_options)};
     const auto summary{recorder.run()};
     progress.clear();
-    if (!summary) return fail(recorder_error(summary.error()));
+    if (!summary) return fail(to_cli_error(summary.error()));
     const int code{conclude(options, summary.value())};
     // Without a limit Ctrl-C is how a recording ends; with one it came too early.
     const bool limited{options.duration_s > 0 || options.quiet_s > 0};

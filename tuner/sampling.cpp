@@ -32,8 +32,6 @@ struct Proportion {
             beta_quantile(events + 0.5, trials - events + 0.5, 1 - tail)};
 }
 
-enum class Choice : std::uint8_t { none, read, read_write };
-
 [[nodiscard]] Choice cheapest(double reads, double writes, const CostTable& costs, bool may_write) {
     const double read_gain{reads * costs.trap_read - costs.sync_read};
     const double write_gain{writes * costs.trap_write - costs.sync_write};
@@ -170,6 +168,11 @@ void add_bounds(std::map<vmcs::FieldIndex, MeasuredRate>& rates, const SampledWo
         rate.read_bounds = bounds(sampled.reads[field]);
         rate.write_bounds = bounds(sampled.writes[field]);
     }
+}
+
+std::optional<Choice> decided_choice(const RateInterval& reads, const RateInterval& writes,
+                                     const CostTable& costs, bool may_write) {
+    return Field{reads, writes, may_write}.choice(1, costs);
 }
 
 SampledDecision decide(const SampledWorkload& workload, const CostTable& costs,

@@ -58,6 +58,12 @@ inline constexpr double usual_confidence{0.95};
 // Of fields whose rates came from this sample.
 void add_bounds(std::map<vmcs::FieldIndex, MeasuredRate>& rates, const SampledWorkload& sampled);
 
+// The best for a field whose rates are known to lie in these intervals; none where that depends on the
+// rates. From what costs nothing to what covers most.
+enum class Choice : std::uint8_t { none, read, read_write };
+[[nodiscard]] std::optional<Choice> decided_choice(const RateInterval& reads, const RateInterval& writes,
+                                                   const CostTable& costs, bool may_write);
+
 struct Undecided {
     vmcs::FieldIndex field{vmcs::no_field};
     RateInterval reads;
