@@ -1,6 +1,7 @@
 // `shadowtune report`: what an L1 accesses, field by field.
 
 #include "cli/report_format.hpp"
+#include "cli/report_generations.hpp"
 #include "cli/verbs.hpp"
 
 #include <fmt/core.h>
@@ -16,6 +17,7 @@ struct Options {
     std::string sort{"rate"};
     std::string format{"table"};
     bool list{false};
+    bool generations{false};
 };
 
 [[nodiscard]] int list_recordings(const std::string& file) {
@@ -27,8 +29,31 @@ struct Options {
     return finish_output();
 }
 
+[[nodiscard]] int show_generations(const Options& options) {
+    auto database{open_database(options.choice.file)};
+    if (!database) return fail(database.error());
+    const auto reader{db::RecordingReader::open(database.value(), options.choice.recording)};
+    if (!reader) return fail(ExitCode::bad_input, reader.error().message);
+    const auto rows{generation_rows(reader.value())};
+    if (!rows) return fail(rows.error());
+    if (rows.value().empty()) {
+        return fail(ExitCode::bad_input,
+                    options.choice.file +
+                        ": no round trip between two snapshots of one generation; record on");
+    }
+    if (options.format == "json") {
+        fmt::print("{}", generations_as_json(rows.value()));
+    } else if (options.format == "csv") {
+        fmt::print("{}", generations_as_csv(rows.value()));
+    } else {
+        fmt::print("{}", generations_as_table(rows.value()));
+    }
+    return finish_output();
+}
+
 [[nodiscard]] int run(Options options) {
     if (options.list) return list_recordings(options.choice.file);
+    if (options.generations) return show_generations(options);
     options.report.sort = options.sort == "name" ? ReportSort::name : ReportSort::rate;
     const auto selected{select(options.choice)};
     if (!selected) return fail(selected.error());
@@ -63,6 +88,12 @@ void add_report_verb(CLI::App& app, int& exit_code) {
         ->capture_default_str();
     verb->add_option("--top", options->report.top, "Only so many rows")->check(CLI::PositiveNumber);
     verb->add_flag("--by-reason", options->report.by_reason, "One table for each reason of the L2 exits");
+    verb->add_flag("--generations", options->generations,
+                   "What each set of bitmaps was predicted to do, by what mode trap counted, and what\n"
+                   "was measured under it")
+        ->excludes("--snapshots")
+        ->excludes("--vcpu")
+        ->excludes("--by-reason");
     verb->add_option("--format", options->format, "table, csv or json")
         ->check(CLI::IsMember({"table", "csv", "json"}))
         ->capture_default_str();
@@ -73,6 +104,7 @@ void add_report_verb(CLI::App& app, int& exit_code) {
                  "Examples:\n"
                  "  shadowtune report demo.db\n"
                  "  shadowtune report demo.db --recording 2 --by-reason --top 10\n"
+                 "  shadowtune report demo.db --generations\n"
                  "  shadowtune report demo.db --format csv > fields.csv");
     verb->callback([options, &exit_code] { exit_code = run(*options); });
 }

@@ -74,6 +74,12 @@ struct Step {
     std::array<std::uint64_t, vmcs::field_count> writes{};
 };
 
+// Snapshots at all of which every vCPU ran the bitmaps of one generation.
+struct Stretch {
+    std::uint32_t generation{0};
+    SnapshotRange range; // from the first of them to the last; the same where there is only one
+};
+
 class RecordingReader {
 public:
     // In order of making.
@@ -95,6 +101,10 @@ public:
     // The range cut into steps of one snapshot each, or, where these would be more than `most`, of several;
     // in long recordings at complete ones. The range must be one that totals() takes; `most` is not 0.
     [[nodiscard]] Result<std::vector<Step>, Error> steps(SnapshotRange range, std::size_t most) const;
+
+    // In order; none of two follow each other with the same generation. What happened while vCPUs moved from
+    // one to the next is in none.
+    [[nodiscard]] Result<std::vector<Stretch>, Error> stretches() const;
 
 private:
     [[nodiscard]] Result<void, Error> read_machine(std::int64_t machine_id);

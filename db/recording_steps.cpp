@@ -39,6 +39,32 @@ Result<std::vector<std::uint32_t>, Error> RecordingReader::step_ends(SnapshotRan
     return kept;
 }
 
+Result<std::vector<Stretch>, Error> RecordingReader::stretches() const {
+    std::vector<Stretch> stretches{};
+    bool whole{false}; // the last one goes on
+    auto done{each_row(
+        *m_database,
+        "SELECT s.sequence, min(v.generation), max(v.generation) "
+        "FROM snapshot s JOIN snapshot_vcpu v ON v.snapshot_id = s.id "
+        "WHERE s.recording_id = ? GROUP BY s.sequence ORDER BY s.sequence",
+        [&](const Statement& row) -> Result<void, Error> {
+            const auto sequence{static_cast<std::uint32_t>(row.integer(0))};
+            const auto generation{static_cast<std::uint32_t>(row.integer(1))};
+            if (row.integer(1) != row.integer(2)) {
+                whole = false;
+            } else if (whole && stretches.back().generation == generation) {
+                stretches.back().range.to = sequence;
+            } else {
+                stretches.push_back({generation, {sequence, sequence}});
+                whole = true;
+            }
+            return {};
+        },
+        m_info.id)};
+    if (!done) return Failure{done.error()};
+    return stretches;
+}
+
 Result<std::vector<Step>, Error> RecordingReader::steps(SnapshotRange range, std::size_t most) const {
     // Between the ends of long steps only the complete snapshots need to be read; behind the last one all.
     bool only_complete{range.to - range.from > most};

@@ -1,0 +1,160 @@
+#include "cli/report_generations.hpp"
+
+#include "cli/connection.hpp"
+#include "cli/table.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+namespace shadowtune::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// A part of the recording under one generation.
+struct Part {
+    GenerationRow row;
+    db::Totals totals;
+    bool known{false}; // which fields it shadows
+};
+
+[[nodiscard]] double per_round_trip(std::uint64_t count, const db::Totals& totals) {
+    return static_cast<double>(count) / static_cast<double>(totals.counters.round_trips);
+}
+
+[[nodiscard]] Part part_of(const db::Generation& generation, db::Totals totals) {
+    Part part{{generation, totals.range, totals.counters.round_trips, 0, 0, 0, 0, {}}, {}, false};
+    part.known = generation.mode == db::Mode::trap || !generation.sets.hot_set().empty();
+    const std::uint64_t unsampled{totals.unsampled_round_trips()};
+    GenerationRow& row{part.row};
+    if (unsampled != 0) row.trapped = static_cast<double>(totals.inside()) / static_cast<double>(unsampled);
+    row.copies = per_round_trip(totals.counters.sync_reads + totals.counters.sync_writes, totals);
+    row.ticks = per_round_trip(totals.counters.round_trip_ticks, totals);
+    row.l0_ticks = per_round_trip(totals.counters.l0_ticks, totals);
+    part.totals = std::move(totals);
+    return part;
+}
+
+// The last part in mode trap before this one, or else the first after it.
+[[nodiscard]] const Part* basis_of(const std::vector<Part>& parts, std::size_t of) {
+    for (std::size_t i{of}; i-- > 0;)
+        if (parts[i].totals.all_trap) return &parts[i];
+    for (std::size_t i{of}; i < parts.size(); ++i)
+        if (parts[i].totals.all_trap) return &parts[i];
+    return nullptr;
+}
+
+[[nodiscard]] std::string number_or_dash(const std::optional<tuner::Effect>& effect, auto&& figure,
+                                         int digits) {
+    return effect ? fmt::format("{:.{}f}", figure(*effect), digits) : "-";
+}
+
+[[nodiscard]] double trapped_of(const tuner::Effect& effect) {
+    return effect.trapped();
+}
+[[nodiscard]] double synced_of(const tuner::Effect& effect) {
+    return effect.synced;
+}
+
+} // namespace
+
+Result<std::vector<GenerationRow>, CliError> generation_rows(const db::RecordingReader& reader) {
+    const auto bad_input{[](const db::Error& error) {
+        return Failure{CliError{ExitCode::bad_input, error.message}};
+    }};
+    const auto generations{reader.generations()};
+    if (!generations) return bad_input(generations.error());
+    const auto stretches{reader.stretches()};
+    if (!stretches) return bad_input(stretches.error());
+    std::vector<Part> parts{};
+    for (const auto& [number, range] : stretches.value()) {
+        if (range.from == range.to) continue;
+        const auto generation{std::ranges::find(generations.value(), number, &db::Generation::number)};
+        if (generation == generations.value().end()) continue;
+        auto totals{reader.totals(range)};
+        if (!totals) return bad_input(totals.error());
+        if (totals.value().counters.round_trips == 0) continue;
+        parts.push_back(part_of(*generation, std::move(totals).value()));
+    }
+    std::vector<GenerationRow> rows{};
+    for (std::size_t i{0}; i < parts.size(); ++i) {
+        const Part* basis{basis_of(parts, i)};
+        if (basis != nullptr && parts[i].known) {
+            parts[i].row.predicted = tuner::predict(
+                parts[i].row.generation.sets, tuner::workload_of(basis->totals), tuner::published_costs);
+        }
+        rows.push_back(parts[i].row);
+    }
+    return rows;
+}
+
+std::string generations_as_table(const std::vector<GenerationRow>& rows) {
+    Table table{{{"generation"},
+                 {"mode", Table::Align::left},
+                 {"profile", Table::Align::left},
+                 {"R"},
+                 {"W"},
+                 {"round trips"},
+                 {"trapped, predicted"},
+                 {"measured"},
+                 {"copies, at most"},
+                 {"measured"},
+                 {"ticks"},
+                 {"in L0"}}};
+    for (const GenerationRow& row : rows) {
+        const db::Generation& g{row.generation};
+        table.add({std::to_string(g.number), mode_text(static_cast<link::Mode>(g.mode), g.sample_interval),
+                   g.profile_name, std::to_string(g.sets.read.count()), std::to_string(g.sets.write.count()),
+                   grouped(row.round_trips), number_or_dash(row.predicted, trapped_of, 4),
+                   fmt::format("{:.4f}", row.trapped), number_or_dash(row.predicted, synced_of, 0),
+                   fmt::format("{:.2f}", row.copies), fmt::format("{:.0f}", row.ticks),
+                   fmt::format("{:.0f}", row.l0_ticks)});
+    }
+    return table.text();
+}
+
+std::string generations_as_csv(const std::vector<GenerationRow>& rows) {
+    std::string text{
+        "generation,mode,sample_interval,profile,fields_read,fields_written,from_snapshot,to_snapshot,"
+        "round_trips,trapped_predicted,trapped,copies_predicted,copies,ticks,l0_ticks\n"};
+    for (const GenerationRow& row : rows) {
+        const db::Generation& g{row.generation};
+        text += fmt::format("{},{},{},{},{},{},{},{},{},{},{:.6f},{},{:.4f},{:.3f},{:.3f}\n", g.number,
+                            db::text(g.mode), g.sample_interval, csv_cell(g.profile_name),
+                            g.sets.read.count(), g.sets.write.count(), row.range.from, row.range.to,
+                            row.round_trips, number_or_dash(row.predicted, trapped_of, 6), row.trapped,
+                            number_or_dash(row.predicted, synced_of, 0), row.copies, row.ticks, row.l0_ticks);
+    }
+    return text;
+}
+
+std::string generations_as_json(const std::vector<GenerationRow>& rows) {
+    Json list(Json::array());
+    for (const GenerationRow& row : rows) {
+        const db::Generation& g{row.generation};
+        Json entry{{"generation", g.number},
+                   {"mode", db::text(g.mode)},
+                   {"sample_interval", g.sample_interval},
+                   {"profile", g.profile_name},
+                   {"fields_read", g.sets.read.count()},
+                   {"fields_written", g.sets.write.count()},
+                   {"from_snapshot", row.range.from},
+                   {"to_snapshot", row.range.to},
+                   {"round_trips", row.round_trips},
+                   {"trapped", row.trapped},
+                   {"copies", row.copies},
+                   {"ticks", row.ticks},
+                   {"l0_ticks", row.l0_ticks}};
+        if (row.predicted) {
+            entry["predicted"] =
+                Json{{"trapped", row.predicted->trapped()}, {"copies", row.predicted->synced}};
+        }
+        list.push_back(std::move(entry));
+    }
+    return Json{{"generations", std::move(list)}}.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+} // namespace shadowtune::cli
