@@ -2,7 +2,7 @@
 
 #include "cli/connection.hpp"
 #include "cli/verbs.hpp"
-#include "tuner/profile_file.hpp"
+#include "tuner/library.hpp"
 
 #include <algorithm>
 #include <fmt/core.h>
@@ -14,6 +14,7 @@ namespace {
 
 struct Options {
     std::string profile;
+    std::filesystem::path library;
     ConnectionOptions connection;
 };
 
@@ -28,7 +29,30 @@ struct Options {
                                         vmcs::describe(valid.error().rule))}};
 }
 
+// For L0 to pick from when L1 runs its first L2.
+[[nodiscard]] int send_library(const Options& options) {
+    const auto library{tuner::Library::load(options.library)};
+    if (!library) return fail(ExitCode::bad_input, library.error().message);
+    const Interrupt interrupt{};
+    auto connected{connect(options.connection, interrupt)};
+    if (!connected) return fail(connected.error());
+    std::size_t sent{0};
+    for (const tuner::Profile& profile : library.value().profiles()) {
+        for (const auto& piece : tuner::to_module_pieces(profile)) {
+            const auto added{connected.value()->add_profile(piece, sent == 0)};
+            if (!added) return fail(to_cli_error(added.error()));
+            ++sent;
+        }
+    }
+    fmt::print("{} profiles sent; L0 picks one when L1 runs its first L2: see 'shadowtune identify'\n",
+               library.value().profiles().size());
+    return finish_output();
+}
+
 [[nodiscard]] int run(const Options& options) {
+    if (options.profile.empty() == options.library.empty())
+        return fail(ExitCode::usage, "give a profile, or --library for several to pick from");
+    if (!options.library.empty()) return send_library(options);
     const auto profile{tuner::load_profile(options.profile)};
     if (!profile) return fail(ExitCode::bad_input, profile.error().message);
     const Interrupt interrupt{};
@@ -72,14 +96,17 @@ struct Options {
 void add_apply_verb(CLI::App& app, int& exit_code) {
     auto* verb{app.add_subcommand("apply", "Load a profile into the running VMM, without stopping L1")};
     const auto options{std::make_shared<Options>()};
-    verb->add_option("profile", options->profile, "File made by 'shadowtune tune'")->required();
+    verb->add_option("profile", options->profile, "File made by 'shadowtune tune'");
+    verb->add_option("--library", options->library,
+                     "A directory of profiles instead, of which L0 picks one when L1 runs its first L2");
     add_connection_options(*verb, options->connection);
     verb->footer("Ends with 0 once every vCPU runs the profile, with 1 where one has not passed a safe point "
                  "within the\n"
                  "timeout, with 5 where L0 refuses; the old bitmaps then stay in force.\n\n"
                  "Examples:\n"
                  "  shadowtune apply kvm.json --link /tmp/lab.sock\n"
-                 "  shadowtune apply kvm.json --link /dev/ttyUSB0");
+                 "  shadowtune apply kvm.json --link /dev/ttyUSB0\n"
+                 "  shadowtune apply --library profiles --link /tmp/lab.sock");
     verb->callback([options, &exit_code] { exit_code = run(*options); });
 }
 

@@ -25,6 +25,7 @@ struct Options {
     if (!loaded) return Failure{CliError{ExitCode::bad_input, loaded.error().message}};
     const tuner::Profile& profile{loaded.value()};
     if (options.format == "image") return tuner::to_image_bytes(profile);
+    if (options.format == "module") return tuner::to_module_bytes(profile);
     if (options.format == "pages") return tuner::to_pages(profile.sets);
     if (options.format == "kvm") return tuner::to_kvm_header(profile);
     if (options.format == "xen") return tuner::to_xen_fragment(profile);
@@ -76,8 +77,9 @@ void add_export_verb(CLI::App& app, int& exit_code) {
         ->required();
     verb->add_option("--format", options->format,
                      "json: a profile checked and complete; a recording's counts by exit reason\n"
-                     "and field. Of profiles only: image, a boot module for the VMM; pages, the two\n"
-                     "bitmap pages; kvm, vmcs_shadow_fields.h of KVM; xen, arrays for Xen; csv, the\n"
+                     "and field. Of profiles only: image, a boot module for the VMM; module, one\n"
+                     "with fingerprints too; pages, the two bitmap pages; kvm, vmcs_shadow_fields.h of KVM; "
+                     "xen, arrays for Xen; csv, the\n"
                      "hot set; curve, a CSV of what 'tune --curve' found; markdown, a report")
         ->check(CLI::IsMember({"json", "image", "pages", "kvm", "xen", "csv", "curve", "markdown"}))
         ->capture_default_str();

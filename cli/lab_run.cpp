@@ -5,7 +5,7 @@
 #include "lab/failure.hpp"
 #include "lab/options.hpp"
 #include "lab/run.hpp"
-#include "tuner/profile_file.hpp"
+#include "tuner/library.hpp"
 
 #include <filesystem>
 #include <fmt/format.h>
@@ -26,24 +26,36 @@ struct RawOptions {
     std::vector<std::string> modules;
     std::string faults;
     std::int64_t timeout_seconds = 0;
-    std::string profile;
+    std::vector<std::string> profiles;
+    std::filesystem::path library;
     std::string record;
 };
 
-// A profile goes to the VMM in its binary form, as a boot module.
-[[nodiscard]] Result<void, CliError> take_profile(RawOptions& raw) {
-    if (raw.profile.empty()) return {};
-    const auto profile{tuner::load_profile(raw.profile)};
-    if (!profile) return Failure{CliError{ExitCode::bad_input, profile.error().message}};
-    const link::ProfileImage image{tuner::to_image(profile.value())};
-    const auto* const bytes{reinterpret_cast<const std::byte*>(&image)};
-    raw.run.profile.assign(bytes, bytes + sizeof(image));
+// Profiles go to the VMM in their binary form, as a boot module. One alone is in force from L1's first
+// instruction; of several L0 picks.
+[[nodiscard]] Result<void, CliError> take_profiles(RawOptions& raw) {
+    std::vector<tuner::Profile> profiles{};
+    for (const std::string& file : raw.profiles) {
+        auto profile{tuner::load_profile(file)};
+        if (!profile) return Failure{CliError{ExitCode::bad_input, profile.error().message}};
+        profiles.push_back(std::move(profile).value());
+    }
+    if (!raw.library.empty()) {
+        const auto library{tuner::Library::load(raw.library)};
+        if (!library) return Failure{CliError{ExitCode::bad_input, library.error().message}};
+        profiles.insert(profiles.end(), library.value().profiles().begin(), library.value().profiles().end());
+    }
+    if (profiles.size() == 1 && raw.library.empty()) profiles.front().fingerprints.clear();
+    for (const tuner::Profile& profile : profiles) {
+        const auto module{tuner::to_module(profile)};
+        raw.run.profile.insert(raw.run.profile.end(), module.begin(), module.end());
+    }
     return {};
 }
 
 // --bare leaves no VMM to take a profile or to be recorded.
 [[nodiscard]] bool asks_for_a_missing_vmm(const RawOptions& raw) {
-    return raw.run.bare && !(raw.profile.empty() && raw.record.empty());
+    return raw.run.bare && !(raw.profiles.empty() && raw.library.empty() && raw.record.empty());
 }
 
 [[nodiscard]] std::filesystem::path vmm_beside_this_program() {
@@ -62,10 +74,10 @@ struct RawOptions {
         return lab::to_int(failure.code());
     }
     if (asks_for_a_missing_vmm(raw)) {
-        fmt::print(stderr, "lab: --bare runs without the VMM: leave out --profile and --record\n");
+        fmt::print(stderr, "lab: --bare runs without the VMM: leave out --profile, --library and --record\n");
         return lab::to_int(lab::ExitCode::usage);
     }
-    if (const auto taken{take_profile(raw)}; !taken) {
+    if (const auto taken{take_profiles(raw)}; !taken) {
         fmt::print(stderr, "lab: {}\n", taken.error().message);
         return lab::to_int(lab::ExitCode::bad_input);
     }
@@ -122,7 +134,11 @@ void add_options(CLI::App& app, RawOptions& raw) {
     app.add_flag("--bare", raw.run.bare, "Boot the same L1 without the VMM, for comparison");
     app.add_option("--vmm", raw.run.vmm, "The VMM's image (shadowtune-vmm.elf beside this program)");
     app.add_option("--vmm-args", raw.run.vmm_arguments, "The VMM's command line");
-    app.add_option("--profile", raw.profile, "A profile (JSON) that is in force from L1's first instruction");
+    add_list("--profile", raw.profiles,
+             "A profile (JSON) that is in force from L1's first instruction; may be repeated: then\n"
+             "every access traps until L1 runs its first L2, and L0 picks one by L1's fingerprint");
+    app.add_option("--library", raw.library,
+                   "A directory of profiles, of which L0 picks one in the same way");
     app.add_option("--record", raw.record, "Record into this database while the machine runs");
     app.add_option("--link", raw.run.link, "Unix socket to serve the VMM's link on");
     app.add_option("--link-faults", raw.faults,

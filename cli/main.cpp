@@ -29,6 +29,7 @@ namespace cli = shadowtune::cli;
     cli::add_diff_verb(app, exit_code);
     cli::add_simulate_verb(app, exit_code);
     cli::add_export_verb(app, exit_code);
+    cli::add_identify_verb(app, exit_code);
     cli::add_import_verb(app, exit_code);
     cli::add_save_verbs(app, exit_code);
     cli::add_info_verb(app, exit_code);

@@ -33,10 +33,28 @@ struct Options {
     return "unknown";
 }
 
-[[nodiscard]] std::string as_table(const link::HelloInfo& hello, const std::vector<link::VcpuStatus>& vcpus) {
+// What L0 made of L1 when it ran its first L2.
+[[nodiscard]] std::string recognised_as(const link::FingerprintInfo& print) {
+    switch (print.state) {
+    case link::RecognitionState::awaited: return "not yet: it has run no L2";
+    case link::RecognitionState::hidden: return "no: a profile was in force before its first L2";
+    case link::RecognitionState::seen: break;
+    }
+    const std::string profile{print.profile.empty() ? "" : ", profile " + print.profile};
+    switch (print.verdict) {
+    case link::Verdict::none: return "no: L0 has no library";
+    case link::Verdict::recognised: return print.type + profile;
+    case link::Verdict::unknown: break;
+    }
+    return "unknown" + profile;
+}
+
+[[nodiscard]] std::string as_table(const link::HelloInfo& hello, const link::FingerprintInfo& print,
+                                   const std::vector<link::VcpuStatus>& vcpus) {
     std::string out{fmt::format("VMM        {}, boot {:016x}\n", hello.vmm_version, hello.boot_id)};
     out += fmt::format("Processor  {}, signature {:x}\n", hello.cpu_brand, hello.cpu_signature);
     out += fmt::format("L1         {}, {} MiB\n", hello.l1_name, hello.memory_bytes >> 20);
+    out += fmt::format("Recognised {}\n", recognised_as(print));
     out += fmt::format("Fields     {} offered to L1, {} in the processor\n\n", hello.offered_fields.count(),
                        hello.physical_fields.count());
     Table table{{{"vCPU"},
@@ -56,13 +74,15 @@ struct Options {
     return out + table.text();
 }
 
-[[nodiscard]] std::string as_json(const link::HelloInfo& hello, const std::vector<link::VcpuStatus>& vcpus) {
+[[nodiscard]] std::string as_json(const link::HelloInfo& hello, const link::FingerprintInfo& print,
+                                  const std::vector<link::VcpuStatus>& vcpus) {
     Json json{{"vmm_version", hello.vmm_version},
               {"boot_id", fmt::format("{:016x}", hello.boot_id)},
               {"cpu_brand", hello.cpu_brand},
               {"cpu_signature", hello.cpu_signature},
               {"memory_bytes", hello.memory_bytes},
               {"l1", hello.l1_name},
+              {"recognised", recognised_as(print)},
               {"fields_offered", hello.offered_fields.count()},
               {"fields_physical", hello.physical_fields.count()}};
     Json list(Json::array());
@@ -90,8 +110,10 @@ struct Options {
     if (!hello) return fail(to_cli_error(hello.error()));
     const auto vcpus{session.status()};
     if (!vcpus) return fail(to_cli_error(vcpus.error()));
-    fmt::print("{}", options.format == "json" ? as_json(hello.value(), vcpus.value())
-                                              : as_table(hello.value(), vcpus.value()));
+    const auto print{session.fingerprint()};
+    if (!print) return fail(to_cli_error(print.error()));
+    fmt::print("{}", options.format == "json" ? as_json(hello.value(), print.value(), vcpus.value())
+                                              : as_table(hello.value(), print.value(), vcpus.value()));
     return finish_output();
 }
 

@@ -27,6 +27,7 @@ struct Options {
     bool curve{false};
     std::string name;
     std::string l1_mode;
+    std::string l1_type;
 };
 
 [[nodiscard]] std::string now_iso() {
@@ -143,6 +144,8 @@ void choose_sets(tuner::Profile& profile, const Options& options, const TuneInpu
     profile.l1_kind = input.labels.l1_kind;
     profile.l1_name = input.labels.l1_name;
     profile.l1_mode = options.l1_mode;
+    profile.l1_type = options.l1_type;
+    if (!options.l1_type.empty()) profile.fingerprints = input.fingerprints;
     profile.workload = input.labels.workload;
     profile.cpu_brand = input.cpu_brand;
     profile.cpu_model = input.labels.cpu_model;
@@ -208,6 +211,11 @@ void print(const tuner::Profile& profile, const TuneInput& input, const std::str
     const tuner::CostTable& costs{*tuner::find_costs(options.costs)};
     const auto budget{parse_budgets(options.budgets, input.value().target.offered.count(), costs)};
     if (!budget) return fail(budget.error());
+    if (!options.l1_type.empty() && input.value().fingerprints.empty()) {
+        return fail(ExitCode::bad_input,
+                    "--l1-type: no recording here has a fingerprint: L1 must run its first "
+                    "L2 while every access is trapped, before or while it is recorded");
+    }
     const auto profile{make_profile(options, input.value(), costs, budget.value())};
     if (const auto saved{tuner::save_profile(profile, options.output)}; !saved) {
         return fail(ExitCode::output_failed, saved.error());
@@ -265,6 +273,13 @@ void add_tune_verb(CLI::App& app, int& exit_code) {
         ->capture_default_str();
     verb->add_option("--name", options->name, "The profile's name (default: that of the file)");
     verb->add_option("--l1-mode", options->l1_mode, "L1's mode, for people: EPT, shadow paging, ...");
+    verb->add_option("--l1-type", options->l1_type,
+                     "L1's type (kvm, xen ...): the profile gets the recordings' fingerprints, by which\n"
+                     "an L1 of this type is recognised (docs/profiles.md)")
+        ->check([](const std::string& name) {
+            return tuner::is_type_name(name) ? std::string{}
+                                             : std::string{"give 1 to 15 small letters, digits and hyphens"};
+        });
     verb->footer("Examples:\n"
                  "  shadowtune tune demo.db -o kvm.json\n"
                  "  shadowtune tune demo.db --recording 2 --budget 10% --costs instructions -o kvm-10.json\n"

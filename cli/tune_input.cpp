@@ -2,6 +2,7 @@
 
 #include "tuner/phases.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fmt/core.h>
 
@@ -75,6 +76,16 @@ struct ChosenPhase {
         if (generation.number == selection.totals.generation) return generation.sets;
     }
     return vmcs::ShadowSets{};
+}
+
+[[nodiscard]] Result<void, CliError> add_fingerprint(TuneInput& input, const db::RecordingReader& reader) {
+    const auto stored{reader.fingerprint()};
+    if (!stored) return Failure{CliError{ExitCode::bad_input, stored.error().message}};
+    if (!stored.value() || stored.value()->hidden) return {};
+    const vmcs::Fingerprint& seen{stored.value()->seen};
+    if (std::ranges::find(input.fingerprints, seen) == input.fingerprints.end())
+        input.fingerprints.push_back(seen);
+    return {};
 }
 
 void keep_if_same(std::string& kept, const std::string& other) {
@@ -153,6 +164,7 @@ Result<TuneInput, CliError> read_tune_input(const TuneChoice& choice) {
                             "is this an L1 at work?",
                             one.file, selection.reader.info().id, selection.totals.counters.round_trips)}};
         }
+        if (const auto added{add_fingerprint(input, selection.reader)}; !added) return Failure{added.error()};
         add(input, one.file, selection, phase.value().name, choice.weights.empty() ? 1 : choice.weights[i]);
     }
     return input;

@@ -31,7 +31,8 @@ struct TuneInput {
     // Texts on which the recordings do not agree are empty.
     db::Labels labels;
     std::string cpu_brand;
-    std::vector<std::string> notes; // for people: what was not as they may think
+    std::vector<vmcs::Fingerprint> fingerprints; // that were seen; none twice
+    std::vector<std::string> notes;              // for people: what was not as they may think
 };
 
 // Errors: usage and bad_input.

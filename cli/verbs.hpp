@@ -11,6 +11,7 @@ void add_autotune_verb(CLI::App& app, int& exit_code);
 void add_compare_verb(CLI::App& app, int& exit_code);
 void add_diff_verb(CLI::App& app, int& exit_code);
 void add_export_verb(CLI::App& app, int& exit_code);
+void add_identify_verb(CLI::App& app, int& exit_code);
 void add_import_verb(CLI::App& app, int& exit_code);
 void add_info_verb(CLI::App& app, int& exit_code);
 void add_record_verb(CLI::App& app, int& exit_code);

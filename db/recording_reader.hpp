@@ -92,6 +92,9 @@ public:
     [[nodiscard]] const Machine& machine() const { return m_machine; }
     [[nodiscard]] Result<std::vector<Generation>, Error> generations() const;
 
+    // None where L1 had not run an L2 when the recording ended, or in files of schema 3 and before.
+    [[nodiscard]] Result<std::optional<Fingerprint>, Error> fingerprint() const;
+
     // The first and the last snapshot. Error not_found where the recording has fewer than two.
     [[nodiscard]] Result<SnapshotRange, Error> whole() const;
     // Of all vCPUs, or of `vcpu` alone. Error not_found where the range is empty or not in the recording, or

@@ -26,6 +26,9 @@ public:
     // Bitmaps that are or will be in force; may be repeated.
     [[nodiscard]] Result<void, Error> generation(const Generation& generation, std::int64_t at_ms);
 
+    // At most once. `fingerprint.seen.offered` is the machine's, and not stored again.
+    [[nodiscard]] Result<void, Error> fingerprint(const Fingerprint& fingerprint);
+
     // Without it the recording stays marked as not finished, and is good all the same.
     [[nodiscard]] Result<void, Error> finish(std::int64_t ended_ms);
 

@@ -5,6 +5,7 @@
 // instructions).
 
 #include "vmcs/exit_reason.hpp"
+#include "vmcs/fingerprint.hpp"
 #include "vmcs/machine.hpp"
 
 #include <array>
@@ -132,6 +133,12 @@ struct Snapshot {
     std::int64_t at_ms{0}; // since 1970, UTC
     LinkStatistics link;
     std::vector<VcpuSnapshot> vcpus;
+};
+
+// What L1 did before L2 ran for the first time.
+struct Fingerprint {
+    bool hidden{false}; // accesses were shadowed then: nothing is known
+    vmcs::Fingerprint seen;
 };
 
 struct RecordingInfo {

@@ -40,7 +40,7 @@ namespace {
 } // namespace
 
 std::span<const Migration> migrations() {
-    static const Migration steps[]{{schema_v1}, {schema_v2}, {schema_v3}, {schema_v4}};
+    static const Migration steps[]{{schema_v1}, {schema_v2}, {schema_v3}, {schema_v4}, {schema_v5}};
     return steps;
 }
 

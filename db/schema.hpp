@@ -45,5 +45,6 @@ extern const std::string_view schema_v1;
 extern const std::string_view schema_v2;
 extern const std::string_view schema_v3;
 extern const std::string_view schema_v4;
+extern const std::string_view schema_v5;
 
 } // namespace shadowtune::db

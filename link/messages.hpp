@@ -22,22 +22,24 @@
 
 namespace shadowtune::link {
 
-inline constexpr std::uint16_t protocol_version{2};
+inline constexpr std::uint16_t protocol_version{3};
 inline constexpr std::size_t max_payload{1024}; // bytes of one message
 
 enum class MessageType : std::uint8_t {
     // host to VMM
-    hello_request = 0x01,    // Command
-    snapshot_request = 0x02, // Command
-    load_profile = 0x03,     // LoadProfile
-    set_mode = 0x04,         // SetMode
-    status_request = 0x05,   // Command
-    save_request = 0x06,     // Command: stops L1
-    blob_request = 0x07,     // BlobRequest: a part of what was saved
-    release = 0x08,          // Release: what becomes of a saved L1
-    restore_begin = 0x09,    // RestoreBegin
-    restore_chunk = 0x0A,    // BlobChunk + bytes
-    restore_commit = 0x0B,   // RestoreCommit
+    hello_request = 0x01,       // Command
+    snapshot_request = 0x02,    // Command
+    load_profile = 0x03,        // LoadProfile
+    set_mode = 0x04,            // SetMode
+    status_request = 0x05,      // Command
+    save_request = 0x06,        // Command: stops L1
+    blob_request = 0x07,        // BlobRequest: a part of what was saved
+    release = 0x08,             // Release: what becomes of a saved L1
+    restore_begin = 0x09,       // RestoreBegin
+    restore_chunk = 0x0A,       // BlobChunk + bytes
+    restore_commit = 0x0B,      // RestoreCommit
+    fingerprint_request = 0x0C, // Command
+    add_profile = 0x0D,         // AddProfile + image (link/recognition_messages.hpp)
     // VMM to host
     hello = 0x81,         // Hello
     snapshot_head = 0x82, // SnapshotHead
@@ -47,6 +49,7 @@ enum class MessageType : std::uint8_t {
     log = 0x86,           // Log + text
     blob_chunk = 0x87,    // BlobChunk + bytes
     blob_state = 0x88,    // BlobState
+    fingerprint = 0x89,   // FingerprintReport + fingerprint (link/recognition_messages.hpp)
 };
 
 // How the bitmaps are made.
@@ -71,6 +74,8 @@ enum class CommandStatus : std::uint8_t {
     l1_not_awaited = 9, // an L1 runs: there is no place for another
     blob_refused = 10,  // detail: RestoreFault; field: what it is about, see there
     cannot_save = 11,   // detail: RestoreFault: a state that could not be restored
+    no_room = 12,       // for another profile to pick from
+    l2_has_run = 13,    // what L1 is, is settled: there is nothing to pick any more
 };
 
 struct [[gnu::packed]] Command {

@@ -115,6 +115,37 @@ template <typename Record>
     return {};
 }
 
+[[nodiscard]] bool is_outcome(const RecognitionOutcome& outcome) {
+    const bool closed{outcome.type[sizeof(outcome.type) - 1] == '\0' &&
+                      outcome.runner_up[sizeof(outcome.runner_up) - 1] == '\0' &&
+                      outcome.profile[sizeof(outcome.profile) - 1] == '\0'};
+    return closed && outcome.verdict <= static_cast<std::uint8_t>(last_verdict) && outcome.reserved == 0;
+}
+
+[[nodiscard]] Check read_recognition(Bytes& rest, SavedRecognition& recognition,
+                                     vmcs::Fingerprint& fingerprint) {
+    const auto record{expect(rest, SavedRecord::recognition, whole_machine)};
+    if (!record) return Failure{record.error()};
+    const Bytes payload{record.value().payload};
+    const auto wrong_length{static_cast<std::uint32_t>(payload.size())};
+    if (!read_record(payload, recognition))
+        return record.value().fail(SavedFault::wrong_length, wrong_length);
+    if (recognition.state > static_cast<std::uint8_t>(last_recognition_state))
+        return record.value().fail(SavedFault::bad_value, 1);
+    for (const std::uint8_t byte : recognition.reserved) {
+        if (byte != 0) return record.value().fail(SavedFault::bad_value, 3);
+    }
+    if (!is_outcome(recognition.outcome)) return record.value().fail(SavedFault::bad_value, 4);
+    const Bytes packed{payload.subspan(sizeof(recognition))};
+    if (recognition.state == static_cast<std::uint8_t>(RecognitionState::seen)) {
+        if (const std::size_t size{unpack(packed, fingerprint)}; size == 0 || size != packed.size())
+            return record.value().fail(SavedFault::bad_value, 2);
+    } else if (!packed.empty()) {
+        return record.value().fail(SavedFault::wrong_length, wrong_length);
+    }
+    return {};
+}
+
 [[nodiscard]] Check check_registers(const SavedRegisters& registers, std::uint16_t vcpu) {
     const RawRecord record{SavedRecord::registers, vcpu, {}};
     constexpr std::size_t rsp{4};
@@ -275,6 +306,9 @@ Result<SavedState, SavedError> SavedState::parse(std::span<const std::uint8_t> b
         return Failure{r.error()};
     }
     if (auto r{check_bitmaps(state.m_bitmaps)}; !r) return Failure{r.error()};
+    if (auto r{read_recognition(rest, state.m_recognition, state.m_fingerprint)}; !r) {
+        return Failure{r.error()};
+    }
     state.m_records = rest;
     SavedVcpu ignored{};
     for (std::size_t i{0}; i < state.m_vcpus; ++i) {

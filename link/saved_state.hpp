@@ -6,13 +6,13 @@
 // A header, then records, packed and little-endian like the messages. The order is fixed, so that there is
 // one form for one state: the machine's records, then each vCPU's, in the order of their types:
 //
-//   machine, bitmaps, { registers, msrs, extended_state, vmx, vmcs01, [vmcs12], [vmcs02], statistics,
-//   counters }
+//   machine, bitmaps, recognition, { registers, msrs, extended_state, vmx, vmcs01, [vmcs12], [vmcs02],
+//   statistics, counters }
 //
 // vmcs12 is there where the vCPU has a current VMCS, vmcs02 where it runs L2. A reader refuses what it does
 // not know: state that is dropped in silence is lost.
 
-#include "link/messages.hpp"
+#include "link/recognition_messages.hpp"
 #include "vmcs/result.hpp"
 
 #include <cstddef>
@@ -48,11 +48,12 @@ enum class SavedRecord : std::uint16_t {
     vmcs02 = 9,         // SavedField[], ascending: L2's guest state, its last exit and its event to inject
     statistics = 10,    // SavedStatistics
     counters = 11,      // CounterRecord[]
+    recognition = 12,   // SavedRecognition, and where it says `seen`, the fingerprint (link/fingerprint.hpp)
 };
-inline constexpr std::uint16_t last_saved_record{11};
+inline constexpr std::uint16_t last_saved_record{12};
 
 // Of each record, by type - 1. To be raised with the record's layout or meaning.
-inline constexpr std::uint16_t saved_versions[last_saved_record]{1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 2};
+inline constexpr std::uint16_t saved_versions[last_saved_record]{1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1};
 
 struct [[gnu::packed]] SavedRecordHeader {
     std::uint16_t type;    // SavedRecord
@@ -85,6 +86,13 @@ struct [[gnu::packed]] SavedBitmaps {
     std::uint8_t has_profile;      // one was loaded, in force or not: `profile`
     std::uint16_t sample_interval; // in mode sample; else 0
     ProfileImage profile;
+};
+
+// What was seen of L1 before L2 ran for the first time.
+struct [[gnu::packed]] SavedRecognition {
+    std::uint8_t state; // RecognitionState
+    std::uint8_t reserved[3];
+    RecognitionOutcome outcome; // zeros where the state is not `seen`
 };
 
 // What VMX does not switch, in the processor itself.
@@ -212,6 +220,9 @@ public:
 
     [[nodiscard]] const SavedMachine& machine() const { return m_machine; }
     [[nodiscard]] const SavedBitmaps& bitmaps() const { return m_bitmaps; }
+    [[nodiscard]] const SavedRecognition& recognition() const { return m_recognition; }
+    // Where the state is `seen`; else it is empty.
+    [[nodiscard]] const vmcs::Fingerprint& fingerprint() const { return m_fingerprint; }
     [[nodiscard]] std::size_t vcpus() const { return m_vcpus; }
     [[nodiscard]] SavedVcpu vcpu(std::size_t number) const;
 
@@ -222,6 +233,8 @@ private:
     std::size_t m_vcpus{0};
     SavedMachine m_machine{};
     SavedBitmaps m_bitmaps{};
+    SavedRecognition m_recognition{};
+    vmcs::Fingerprint m_fingerprint{};
 };
 
 // Makes a blob, record by record in the order above. What does not fit is counted and not written.

@@ -37,6 +37,7 @@ std::string_view name_of(SavedRecord record) {
     case SavedRecord::vmcs02: return "vmcs02";
     case SavedRecord::statistics: return "statistics";
     case SavedRecord::counters: return "counters";
+    case SavedRecord::recognition: return "recognition";
     }
     return "header";
 }

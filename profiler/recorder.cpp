@@ -88,6 +88,7 @@ Result<bool, RecorderError> Recorder::poll() {
     db::Snapshot record{snapshot_of(snapshot.value(), m_session.statistics())};
     if (auto added{m_writer->add_snapshot(record)}; !added) return fail(added.error());
     ++m_summary.snapshots;
+    if (auto stored{store_fingerprint()}; !stored) return Failure{stored.error()};
     report(record);
     m_last = std::move(record);
     return std::all_of(status.value().begin(), status.value().end(),
@@ -118,6 +119,7 @@ Result<void, RecorderError> Recorder::begin(std::uint64_t boot_id) {
                                            labels_of(*machine, m_options.labels), now_ms())};
     if (!writer) return fail(writer.error());
     m_writer.emplace(std::move(writer).value());
+    m_has_fingerprint = false;
     m_summary.recordings.push_back(m_writer->id());
     return {};
 }
@@ -140,6 +142,20 @@ Result<void, RecorderError> Recorder::store_generations(const link::Snapshot& sn
         }
         if (auto stored{m_writer->generation(noted->second, now_ms())}; !stored) return fail(stored.error());
     }
+    return {};
+}
+
+// Asked for until L1 has run an L2. It belongs to the boot that the recording is of: another one begins
+// another recording, and has its own.
+Result<void, RecorderError> Recorder::store_fingerprint() {
+    if (m_has_fingerprint) return {};
+    const auto asked{m_session.fingerprint()};
+    if (!asked) return fail(asked.error());
+    const link::FingerprintInfo& info{asked.value()};
+    if (info.state == link::RecognitionState::awaited || info.boot_id != m_boot_id) return {};
+    const bool hidden{info.state == link::RecognitionState::hidden};
+    if (auto stored{m_writer->fingerprint({hidden, info.fingerprint})}; !stored) return fail(stored.error());
+    m_has_fingerprint = true;
     return {};
 }
 

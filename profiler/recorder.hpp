@@ -86,6 +86,7 @@ private:
     [[nodiscard]] Result<void, RecorderError> begin(std::uint64_t boot_id);
     [[nodiscard]] Result<void, RecorderError> store_generations(const link::Snapshot& snapshot,
                                                                 const std::vector<link::VcpuStatus>& status);
+    [[nodiscard]] Result<void, RecorderError> store_fingerprint();
     [[nodiscard]] Result<void, RecorderError> wait_until(Time time);
     [[nodiscard]] bool stop_wanted() const { return m_options.stop != nullptr && m_options.stop->load(); }
     void report(const db::Snapshot& snapshot) const;
@@ -94,6 +95,7 @@ private:
     db::Database& m_database;
     RecorderOptions m_options;
     std::optional<db::RecordingWriter> m_writer;
+    bool m_has_fingerprint{false}; // the recording that is being written
     std::uint64_t m_boot_id{0};
     std::map<std::uint32_t, db::Generation> m_noted;
     RecorderSummary m_summary;

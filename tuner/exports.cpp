@@ -1,5 +1,6 @@
 #include "tuner/exports.hpp"
 
+#include "tuner/library.hpp"
 #include "vmcs/bitmap.hpp"
 
 #include <array>
@@ -58,6 +59,11 @@ std::string to_pages(const vmcs::ShadowSets& sets) {
 std::string to_image_bytes(const Profile& profile) {
     const link::ProfileImage image{to_image(profile)};
     return std::string{reinterpret_cast<const char*>(&image), sizeof(image)};
+}
+
+std::string to_module_bytes(const Profile& profile) {
+    const std::vector<std::byte> module{to_module(profile)};
+    return std::string{reinterpret_cast<const char*>(module.data()), module.size()};
 }
 
 std::string to_xen_fragment(const Profile& profile) {

@@ -15,6 +15,9 @@ namespace shadowtune::tuner {
 // The boot module of the VMM.
 [[nodiscard]] std::string to_image_bytes(const Profile& profile);
 
+// The same with the fingerprints of the L1s that it is for.
+[[nodiscard]] std::string to_module_bytes(const Profile& profile);
+
 // vmcs_shadow_fields.h of Linux' KVM.
 [[nodiscard]] std::string to_kvm_header(const Profile& profile);
 

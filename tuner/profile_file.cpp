@@ -2,6 +2,7 @@
 
 #include "tuner/atomic_file.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace shadowtune::tuner {
@@ -37,6 +38,11 @@ bool is_profile_name(std::string_view name) {
         i += length;
     }
     return true;
+}
+
+bool is_type_name(std::string_view name) {
+    const auto is_good{[](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; }};
+    return !name.empty() && name.size() <= max_type_name && std::ranges::all_of(name, is_good);
 }
 
 link::ProfileImage to_image(const Profile& profile) {

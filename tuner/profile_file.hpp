@@ -4,6 +4,7 @@
 
 #include "link/messages.hpp"
 #include "tuner/prediction.hpp"
+#include "vmcs/fingerprint.hpp"
 
 #include <filesystem>
 #include <map>
@@ -14,10 +15,12 @@
 
 namespace shadowtune::tuner {
 
-inline constexpr int profile_schema_version{2};
+inline constexpr int profile_schema_version{3};
 
 // One byte less than link::ProfileImage has, so that the name ends with a zero there.
 inline constexpr std::size_t max_profile_name{sizeof(link::ProfileImage::name) - 1};
+// Of an L1 type; the binary form has a zero behind it.
+inline constexpr std::size_t max_type_name{15};
 
 struct RateBounds {
     double low{0};
@@ -67,7 +70,9 @@ struct Profile {
     std::string name;
     std::string l1_kind; // linux, multiboot1, ...
     std::string l1_name;
-    std::string l1_mode; // EPT, shadow paging, ... as the user named it
+    std::string l1_mode;                         // EPT, shadow paging, ... as the user named it
+    std::string l1_type;                         // of the fingerprints: kvm, xen, ...; empty: none
+    std::vector<vmcs::Fingerprint> fingerprints; // of L1s of this type that the profile is for
     std::string workload;
     std::string cpu_brand;
     std::string cpu_model; // the lab's
@@ -107,6 +112,9 @@ struct ProfileFileError {
 
 // Whole characters of UTF-8 only, at most max_profile_name bytes, no control characters, not empty.
 [[nodiscard]] bool is_profile_name(std::string_view name);
+
+// Small letters, digits and hyphens, 1 to max_type_name of them.
+[[nodiscard]] bool is_type_name(std::string_view name);
 
 // The binary form that L0 takes. The profile's name must be one (is_profile_name).
 [[nodiscard]] link::ProfileImage to_image(const Profile& profile);

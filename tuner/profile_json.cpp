@@ -1,4 +1,4 @@
-#include "tuner/json_object.hpp"
+#include "tuner/fingerprint_json.hpp"
 #include "tuner/profile_rules.hpp"
 
 namespace shadowtune::tuner {
@@ -193,11 +193,22 @@ void read_undecided(const Json& list, Profile& profile) {
     }
 }
 
+void read_fingerprints(const Json& list, Profile& profile) {
+    if (!list.is_array()) malformed("'fingerprints' must be a list");
+    if (!is_type_name(profile.l1_type))
+        malformed("'l1.type' must name the fingerprints' type: 1 to " + std::to_string(max_type_name) +
+                  " small letters, digits and hyphens");
+    for (std::size_t i{0}; i < list.size(); ++i) {
+        profile.fingerprints.push_back(
+            fingerprint_from_json(list[i], "fingerprints[" + std::to_string(i) + "]"));
+    }
+}
+
 [[nodiscard]] Profile read_profile(const Json& json) {
     const Object root{json,
                       "",
                       {"schema", "schema_version", "catalogue_version", "name", "l1", "workload", "machine",
-                       "made", "fields", "predicted", "undecided", "curve"}};
+                       "made", "fields", "predicted", "undecided", "curve", "fingerprints"}};
     Profile profile{};
     (void)root.need("name");
     profile.name = root.text("name");
@@ -206,11 +217,13 @@ void read_undecided(const Json& list, Profile& profile) {
     }
     profile.workload = root.text("workload");
     if (const Json * l1{root.find("l1")}; l1 != nullptr) {
-        const Object object{*l1, "l1", {"kind", "name", "mode"}};
+        const Object object{*l1, "l1", {"kind", "name", "mode", "type"}};
         profile.l1_kind = object.text("kind");
         profile.l1_name = object.text("name");
         profile.l1_mode = object.text("mode");
+        profile.l1_type = object.text("type");
     }
+    if (const Json * list{root.find("fingerprints")}; list != nullptr) read_fingerprints(*list, profile);
     if (const Json * machine{root.find("machine")}; machine != nullptr) {
         const Object object{*machine, "machine", {"cpu_brand", "cpu_model"}};
         profile.cpu_brand = object.text("cpu_brand");

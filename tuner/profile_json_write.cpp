@@ -1,4 +1,4 @@
-#include "tuner/json_object.hpp"
+#include "tuner/fingerprint_json.hpp"
 
 #include <array>
 #include <cmath>
@@ -81,7 +81,11 @@ std::string to_json(const Profile& profile) {
               {"schema_version", profile_schema_version},
               {"catalogue_version", catalogue_version_text()},
               {"name", profile.name},
-              {"l1", {{"kind", profile.l1_kind}, {"name", profile.l1_name}, {"mode", profile.l1_mode}}},
+              {"l1",
+               {{"kind", profile.l1_kind},
+                {"name", profile.l1_name},
+                {"mode", profile.l1_mode},
+                {"type", profile.l1_type}}},
               {"workload", profile.workload},
               {"machine", {{"cpu_brand", profile.cpu_brand}, {"cpu_model", profile.cpu_model}}}};
     json["made"] = made_to_json(profile.origin);
@@ -114,6 +118,8 @@ std::string to_json(const Profile& profile) {
         json["undecided"].push_back({{"field", vmcs::catalogue[field].symbol},
                                      {"more_round_trips", more ? Json(*more) : Json(nullptr)}});
     }
+    for (const vmcs::Fingerprint& fingerprint : profile.fingerprints)
+        json["fingerprints"].push_back(to_json(fingerprint));
     if (!profile.curve.empty()) json["curve"] = curve_to_json(profile.curve);
     // Names from outside (a boot loader's, a command line's) may be no UTF-8; a file must still come out.
     return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -6,6 +6,7 @@
 #include "hypervisor/boot/multiboot2.hpp"
 #include "hypervisor/boot/processor_list.hpp"
 #include "hypervisor/boot/processors.hpp"
+#include "hypervisor/boot/profiles.hpp"
 #include "hypervisor/cpu/descriptors.hpp"
 #include "hypervisor/cpu/fixups.hpp"
 #include "hypervisor/cpu/panic.hpp"
@@ -272,23 +273,7 @@ void start_bitmaps(nested::Machine& machine) {
     const vmcs::ProfileTarget target{machine.offered_fields, (machine.offered_msrs[vmx::msr::vmx_misc] &
                                                               vmx::misc::vmwrite_any_field) != 0};
     machine.generations.start(machine.l0.take_pages(2 * shadow::Generations::slots), target);
-}
-
-// A profile on board comes into force before L1's first instruction.
-void take_profiles(nested::Machine& machine, std::span<const l1::Image> profiles) {
-    for (const auto& module : profiles) {
-        link::ProfileImage image{};
-        if (module.range.size() < sizeof(image)) {
-            cpu::cannot_start(
-                "the profile module is too short; make it with `shadowtune export --format image`");
-        }
-        __builtin_memcpy(&image, memory::at_physical<void>(module.range.begin), sizeof(image));
-        if (!machine.generations.load(image)) {
-            cpu::cannot_start(
-                "the profile module is refused: other catalogue version, or a field that may not be "
-                "shadowed here; tune it again for this processor and VMM");
-        }
-    }
+    machine.library = machine.l0.take<shadow::Library>();
 }
 
 void identify_l1(nested::Machine& machine, const l1::L1Entry& entry) {
@@ -335,7 +320,7 @@ void make_l1_machine(nested::Machine& machine) {
     const l1::PhysicalMemory ram{&access_ram, nullptr};
     const auto modules{l1::sort_modules(boot_info, ram)};
     if (!modules) cannot_start(modules.error());
-    take_profiles(machine, modules.value().profile_images());
+    boot::take_profiles(machine, modules.value().profile_images());
     if (modules.value().kind == l1::L1Kind::bios_disk && machine.l1.rom_page() == memory::L1Memory::no_rom)
         cpu::cannot_start(boot::no_place_for_rom);
     const auto entry{l1::load_l1({l1_map, ram, boot_info, modules.value()})};

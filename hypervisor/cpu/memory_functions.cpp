@@ -52,4 +52,12 @@ std::size_t strlen(const char* text) {
     return length;
 }
 
+// libgcc's, which std::popcount becomes where the processor need not have POPCNT.
+int __popcountdi2(std::int64_t word) {
+    int count{0};
+    for (auto rest{static_cast<std::uint64_t>(word)}; rest != 0; rest &= rest - 1)
+        ++count;
+    return count;
+}
+
 } // extern "C"

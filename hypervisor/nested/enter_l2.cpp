@@ -16,6 +16,7 @@
 #include "hypervisor/nested/startup.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/nested/vmx_result.hpp"
+#include "hypervisor/shadow/recognise_l1.hpp"
 #include "hypervisor/shadow/shadowing.hpp"
 
 namespace shadowtune::nested {
@@ -340,6 +341,7 @@ void rebuild_vmcs02(Vcpu& vcpu) {
 
 void emulate_vmlaunch(Vcpu& vcpu) {
     enter(vcpu, true);
+    if (vcpu.runs_l2 && !vcpu.machine.recognition.is_settled()) shadow::recognise_l1(vcpu);
 }
 
 void emulate_vmresume(Vcpu& vcpu) {

@@ -13,6 +13,8 @@
 #include "hypervisor/nested/merge.hpp"
 #include "hypervisor/nested/turns.hpp"
 #include "hypervisor/shadow/generations.hpp"
+#include "hypervisor/shadow/library.hpp"
+#include "hypervisor/shadow/recognition.hpp"
 #include "vmcs/machine.hpp"
 
 #include <atomic>
@@ -62,6 +64,8 @@ struct Machine {
 
     devices::A20Gate a20{};
     shadow::Generations generations{};
+    shadow::Library* library{nullptr};
+    shadow::Recognition recognition{};
     devices::LinkPort link{devices::com2_base};
     std::uint64_t boot_id{0};
     std::uint64_t l1_memory_bytes{0};

@@ -58,10 +58,13 @@ using link::SavedVcpu;
     return {};
 }
 
-[[nodiscard]] RestoreCheck load_bitmaps(Machine& machine, const link::SavedBitmaps& bitmaps) {
-    if (const auto r{machine.generations.restore(bitmaps)}; !r) {
+[[nodiscard]] RestoreCheck load_bitmaps(Machine& machine, const link::SavedState& state) {
+    if (const auto r{machine.generations.restore(state.bitmaps())}; !r) {
         return refuse(RestoreFault::profile_rejected, r.error().profile.field);
     }
+    machine.recognition.fingerprint() = state.fingerprint();
+    machine.recognition.outcome() = state.recognition().outcome;
+    machine.recognition.settle(static_cast<link::RecognitionState>(state.recognition().state));
     return {};
 }
 
@@ -175,7 +178,7 @@ RestoreCheck restore(Vcpu& vcpu, std::span<const std::uint8_t> from) {
     const link::SavedState state{link::SavedState::parse(from).value()};
     RestoreCheck loaded{
         on_every_vcpu(vcpu, [&](Vcpu& each) { return load_processor(state.vcpu(each.number)); })};
-    if (loaded) loaded = load_bitmaps(machine, state.bitmaps());
+    if (loaded) loaded = load_bitmaps(machine, state);
     const auto finish{[&](Vcpu& each) -> RestoreCheck {
         if (loaded) {
             load_vcpu(each, state.vcpu(each.number));

@@ -102,6 +102,22 @@ void write_hardware_fields(SavedStateWriter& writer, vmx::Hardware& hw, const vm
     });
 }
 
+// Who is restored before L2's first entry goes on with the counters' cells, in their order; what was hidden
+// before stays hidden.
+void write_recognition(SavedStateWriter& writer, const Machine& machine) {
+    using State = link::RecognitionState;
+    const shadow::Recognition& recognition{machine.recognition};
+    State state{recognition.state()};
+    if (state == State::awaited && machine.generations.has_shadowed()) state = State::hidden;
+    link::SavedRecognition record{};
+    record.state = static_cast<std::uint8_t>(state);
+    if (state == State::seen) record.outcome = recognition.outcome();
+    writer.write(SavedRecord::recognition, link::whole_machine, record);
+    if (state != State::seen) return;
+    std::uint8_t packed[link::max_fingerprint];
+    writer.append_bytes(std::span{packed}.first(link::pack(recognition.fingerprint(), packed)));
+}
+
 void write_records(SavedStateWriter& writer, Vcpu& vcpu, std::span<const std::uint8_t> extended_state) {
     auto& hw{vcpu.hardware};
     const Machine& machine{vcpu.machine};
@@ -168,6 +184,7 @@ Result<std::size_t, RestoreRefusal> save(Vcpu& vcpu, std::span<std::uint8_t> to)
     SavedStateWriter writer{to, static_cast<std::uint16_t>(machine.vcpu_count)};
     writer.write(SavedRecord::machine, link::whole_machine, machine_record(machine));
     writer.write(SavedRecord::bitmaps, link::whole_machine, machine.generations.save());
+    write_recognition(writer, machine);
     const RestoreCheck written{on_every_vcpu(vcpu, [&](Vcpu& each) { return write_vcpu(writer, each); })};
     if (!written) return Failure{written.error()};
     const std::size_t size{writer.finish()};

@@ -226,6 +226,7 @@ void Commands::execute(nested::Vcpu& vcpu, const link::Frame& frame) {
             return;
         }
     }
+    log_recognition();
     if (execute_save_command(vcpu, frame)) return;
     switch (frame.type) {
     case MessageType::hello_request: return greet(command.id);
@@ -234,6 +235,8 @@ void Commands::execute(nested::Vcpu& vcpu, const link::Frame& frame) {
         m_status_vcpu = 0;
         return;
     case MessageType::snapshot_request: return begin_snapshot(vcpu, command.id);
+    case MessageType::fingerprint_request: return send_fingerprint(command.id);
+    case MessageType::add_profile: return add_profile(frame);
     case MessageType::load_profile: {
         if (m_hold != Hold::none) return refuse(frame.type, command.id, link::CommandStatus::l1_stopped);
         link::LoadProfile load{};

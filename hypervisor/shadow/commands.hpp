@@ -42,6 +42,10 @@ private:
     void begin_snapshot(nested::Vcpu& vcpu, std::uint32_t id);
     void send_next_part();
     void send_next_status();
+    void send_fingerprint(std::uint32_t id);
+    void add_profile(const link::Frame& frame);
+    // Once, as soon as a host speaks to us after it: nobody else would hear it.
+    void log_recognition();
     void publish(link::MessageType command, std::uint32_t id, const Result<std::uint32_t, Refusal>& result);
     void acknowledge(link::MessageType command, std::uint32_t id,
                      const Result<std::uint32_t, Refusal>& result);
@@ -73,6 +77,8 @@ private:
     // The status being sent, vCPU by vCPU. 0: none.
     std::uint32_t m_status{0};
     std::size_t m_status_vcpu{0};
+
+    bool m_has_logged_recognition{false};
 
     // The last commands that changed something, answered again without being done again.
     static constexpr std::size_t remembered{8};

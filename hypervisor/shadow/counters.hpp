@@ -53,8 +53,11 @@ public:
     }
     void restore_lost(std::uint64_t lost) { m_lost = lost; }
 
-    // In order of first touch; the place of a cell never changes.
-    [[nodiscard]] std::span<const link::CounterRecord> cells() const { return {m_cells, m_used}; }
+    // In order of first touch; the place of a cell never changes. Another processor finds whole cells, but
+    // their counts may be changing.
+    [[nodiscard]] std::span<const link::CounterRecord> cells() const {
+        return {m_cells, __atomic_load_n(&m_used, __ATOMIC_ACQUIRE)};
+    }
     [[nodiscard]] std::uint64_t lost() const { return m_lost; }
 
 private:
@@ -93,7 +96,8 @@ private:
             m_cells[slot - 1U].count += more.count;
         } else if (m_used < capacity) {
             m_cells[m_used] = more;
-            slot = static_cast<std::uint16_t>(++m_used);
+            slot = static_cast<std::uint16_t>(m_used + 1);
+            __atomic_store_n(&m_used, m_used + 1, __ATOMIC_RELEASE);
         } else if (more.counted <= static_cast<std::uint8_t>(link::Counted::sampled_writes)) {
             m_lost += more.count;
         }

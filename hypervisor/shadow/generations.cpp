@@ -43,6 +43,7 @@ Generation* Generations::free_slot() {
 Result<std::uint32_t, Refusal> Generations::publish(link::Mode mode, std::uint16_t sample_interval) {
     Generation* const slot{free_slot()};
     if (slot == nullptr) return Failure{Refusal{link::CommandStatus::busy, {}}};
+    if (mode != link::Mode::trap) m_has_shadowed = true;
     slot->number = ++m_last_number;
     slot->mode = mode;
     slot->sample_interval = sample_interval;
@@ -73,7 +74,8 @@ Result<vmcs::ShadowSets, Refusal> Generations::check(const link::ProfileImage& i
 Result<std::uint32_t, Refusal> Generations::load(const link::ProfileImage& image) {
     const auto sets{check(image)};
     if (!sets) return Failure{sets.error()};
-    if (free_slot() == nullptr) return Failure{Refusal{link::CommandStatus::busy, {}}};
+    const Right right{m_publishing};
+    if (!right || free_slot() == nullptr) return Failure{Refusal{link::CommandStatus::busy, {}}};
     m_profile = sets.value();
     m_has_profile = true;
     __builtin_memcpy(m_name, image.name, sizeof(m_name));
@@ -116,6 +118,8 @@ Result<void, Refusal> Generations::restore(const link::SavedBitmaps& saved) {
 Result<std::uint32_t, Refusal> Generations::set_mode(link::Mode mode, std::uint16_t sample_interval) {
     if (mode > link::last_mode || (mode == link::Mode::sample) != (sample_interval != 0))
         return Failure{Refusal{link::CommandStatus::malformed, {}}};
+    const Right right{m_publishing};
+    if (!right) return Failure{Refusal{link::CommandStatus::busy, {}}};
     if (mode == newest().mode && sample_interval == newest().sample_interval) return newest().number;
     if (mode != link::Mode::trap && !m_has_profile)
         return Failure{Refusal{link::CommandStatus::no_profile, {}}};

@@ -4,7 +4,8 @@
 // VMCS names it (SDM Vol. 3C, 25.11.4 "Software Access to Related Structures"): a new profile goes to pages
 // that no vCPU uses, and each vCPU moves to them at its next safe point.
 //
-// One processor publishes, all take, and none waits for another. A vCPU first says that it uses a slot and
+// One processor publishes at a time, all take, and none waits for another: who would publish while another
+// does is told `busy`. A vCPU first says that it uses a slot and
 // then looks whether it is still the newest; the publisher first makes another slot the newest and then looks
 // for users. So one of the two sees the other.
 
@@ -53,11 +54,32 @@ public:
 
     [[nodiscard]] Generation& newest() { return m_slots[m_newest.load()]; }
 
+    // Another mode than trap has been in force, or was about to be: accesses may have passed unseen.
+    [[nodiscard]] bool has_shadowed() const { return m_has_shadowed.load(std::memory_order_relaxed); }
+
     // The newest, with the caller as one more user; give_back() when it moves on.
     [[nodiscard]] Generation& take_newest();
     void give_back(const Generation& generation) { m_users[&generation - m_slots].fetch_sub(1); }
 
+    [[nodiscard]] const vmcs::ProfileTarget& target() const { return m_target; }
+
 private:
+    // The right to publish; as long as it lives nobody else has it.
+    class Right {
+    public:
+        explicit Right(std::atomic<bool>& taken) : m_taken{taken}, m_mine{!taken.exchange(true)} {}
+        ~Right() {
+            if (m_mine) m_taken = false;
+        }
+        Right(const Right&) = delete;
+        Right& operator=(const Right&) = delete;
+        [[nodiscard]] explicit operator bool() const { return m_mine; }
+
+    private:
+        std::atomic<bool>& m_taken;
+        bool m_mine;
+    };
+
     [[nodiscard]] Result<vmcs::ShadowSets, Refusal> check(const link::ProfileImage& image) const;
     [[nodiscard]] Generation* free_slot();
     [[nodiscard]] Result<std::uint32_t, Refusal> publish(link::Mode mode, std::uint16_t sample_interval);
@@ -66,6 +88,8 @@ private:
     std::atomic<std::uint32_t> m_users[slots]{}; // vCPUs that run with it
     std::atomic<std::size_t> m_newest{0};
     std::uint32_t m_last_number{0};
+    std::atomic<bool> m_publishing{false};
+    std::atomic<bool> m_has_shadowed{false};
     vmcs::ProfileTarget m_target{};
     bool m_has_profile{false};
     vmcs::ShadowSets m_profile{};

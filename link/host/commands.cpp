@@ -123,10 +123,46 @@ Result<std::vector<VcpuStatus>, LinkError> Session::status() {
     return all;
 }
 
+Result<FingerprintInfo, LinkError> Session::fingerprint() {
+    FingerprintInfo info{};
+    Exchange exchange{begin("L1's fingerprint", MessageType::fingerprint_request)};
+    exchange.payload = plain_command;
+    exchange.take = [&](const Frame& frame, std::uint32_t id) {
+        FingerprintReport report{};
+        if (frame.type != MessageType::fingerprint || !read_record(frame.payload, report) || report.id != id)
+            return Progress::foreign;
+        if (report.state > static_cast<std::uint8_t>(last_recognition_state)) return Progress::foreign;
+        info.state = static_cast<RecognitionState>(report.state);
+        const auto packed{frame.payload.subspan(sizeof(report))};
+        if (info.state != RecognitionState::seen) return packed.empty() ? Progress::done : Progress::foreign;
+        if (report.outcome.verdict > static_cast<std::uint8_t>(last_verdict)) return Progress::foreign;
+        info.verdict = static_cast<Verdict>(report.outcome.verdict);
+        info.type = unpack_text(report.outcome.type, sizeof(report.outcome.type));
+        info.profile = unpack_text(report.outcome.profile, sizeof(report.outcome.profile));
+        const bool whole{unpack(packed, info.fingerprint) == packed.size() && !packed.empty()};
+        return whole ? Progress::done : Progress::foreign;
+    };
+    if (auto ran{run(exchange)}; !ran) return Failure{ran.error()};
+    info.boot_id = m_hello->boot_id;
+    return info;
+}
+
 Result<std::uint32_t, LinkError> Session::load_profile(const ProfileImage& image) {
     Exchange exchange{begin("its answer to the profile", MessageType::load_profile)};
     exchange.payload = [&](std::uint32_t id) { return bytes_of(LoadProfile{id, image}); };
     return command(exchange);
+}
+
+Result<void, LinkError> Session::add_profile(std::span<const std::byte> image, bool is_first) {
+    Exchange exchange{begin("its answer to the profile", MessageType::add_profile)};
+    exchange.payload = [&](std::uint32_t id) {
+        std::vector<std::uint8_t> payload{bytes_of(AddProfile{id, static_cast<std::uint8_t>(is_first), {}})};
+        for (const std::byte byte : image)
+            payload.push_back(static_cast<std::uint8_t>(byte));
+        return payload;
+    };
+    if (const auto answered{command(exchange)}; !answered) return Failure{answered.error()};
+    return {};
 }
 
 Result<std::uint32_t, LinkError> Session::set_mode(Mode mode, std::uint16_t sample_interval) {
@@ -163,6 +199,9 @@ LinkError Session::refusal(std::string_view what, const Acknowledge& answer) con
     }};
     switch (static_cast<CommandStatus>(answer.status)) {
     case CommandStatus::malformed: return with("the record is malformed; use tools and VMM of one build");
+    case CommandStatus::no_room: return with("there is no room for so many profiles; send fewer");
+    case CommandStatus::l2_has_run:
+        return with("L1 has run an L2 already, and what it is, is settled; use 'shadowtune apply'");
     case CommandStatus::other_catalogue:
         return with(
             "it was made for another field catalogue; make it again with this build's shadowtune tune");

@@ -67,9 +67,13 @@ public:
     [[nodiscard]] Result<HelloInfo, LinkError> hello();
     // Whole, of one boot, no count below that of the snapshot before.
     [[nodiscard]] Result<Snapshot, LinkError> snapshot();
+    [[nodiscard]] Result<FingerprintInfo, LinkError> fingerprint();
     // Both: the generation that the command made or will make; status() tells who runs it already.
     [[nodiscard]] Result<std::uint32_t, LinkError> load_profile(const ProfileImage& image);
     [[nodiscard]] Result<std::uint32_t, LinkError> set_mode(Mode mode, std::uint16_t sample_interval = 0);
+    // One more profile to pick from when L1 runs its first L2; `image` as in link/recognition_messages.hpp.
+    // `is_first`: what was on board before is forgotten.
+    [[nodiscard]] Result<void, LinkError> add_profile(std::span<const std::byte> image, bool is_first);
     // One for each vCPU, in order.
     [[nodiscard]] Result<std::vector<VcpuStatus>, LinkError> status();
     // Stops L1 and brings its saved state (link/saved_state.hpp), whole: L1 stands still until it is

@@ -2,7 +2,7 @@
 
 // What the VMM has counted, and who it is, as the tools see it: whole, checked, unpacked.
 
-#include "link/messages.hpp"
+#include "link/recognition_messages.hpp"
 #include "vmcs/catalogue.hpp"
 
 #include <chrono>
@@ -57,6 +57,16 @@ struct Snapshot {
     std::uint64_t boot_id{0};
     std::chrono::system_clock::time_point received;
     std::vector<VcpuSnapshot> vcpus; // one for each, in order
+};
+
+// What L1 did before L2 ran for the first time.
+struct FingerprintInfo {
+    std::uint64_t boot_id{0};
+    RecognitionState state{RecognitionState::awaited};
+    vmcs::Fingerprint fingerprint; // this and the rest where the state is `seen`
+    Verdict verdict{Verdict::none};
+    std::string type;    // the nearest one that the VMM knows
+    std::string profile; // that it has put in force; empty: none
 };
 
 struct VcpuStatus {

@@ -2,6 +2,7 @@
 
 #include "db/recording_reader.hpp"
 #include "tests/db/sample_recording.hpp"
+#include "tests/vmcs/random_fingerprint.hpp"
 
 #include <gtest/gtest.h>
 
@@ -271,6 +272,34 @@ TEST_F(Recording, GenerationsComeBack) {
     EXPECT_EQ(generations.value()[0].sets, sets);
     EXPECT_EQ(generations.value()[1].mode, db::Mode::trap);
     EXPECT_TRUE(generations.value()[1].sets.hot_set().empty());
+}
+
+TEST_F(Recording, FingerprintComesBack) {
+    std::mt19937_64 random{2};
+    db::Fingerprint print{};
+    print.seen = vmcs::testing::random_fingerprint(random);
+    print.seen.offered = test::sample_machine().offered_fields;
+    print.seen.controls.tertiary = ~std::uint64_t{0};
+    RecordingWriter writer{begin()};
+    auto reader{RecordingReader::open(m_database)};
+    EXPECT_FALSE(reader.value().fingerprint().value().has_value());
+    ASSERT_TRUE(writer.fingerprint(print).ok());
+    const auto read{reader.value().fingerprint().value()};
+    ASSERT_TRUE(read.has_value());
+    EXPECT_FALSE(read->hidden);
+    EXPECT_EQ(read->seen, print.seen);
+    EXPECT_EQ(count("fingerprint_access"), static_cast<std::int64_t>(print.seen.size()));
+    EXPECT_FALSE(writer.fingerprint(print).ok()) << "a second one";
+    EXPECT_EQ(count("fingerprint"), 1);
+}
+
+TEST_F(Recording, HiddenFingerprintSaysSo) {
+    RecordingWriter writer{begin()};
+    ASSERT_TRUE(writer.fingerprint({true, {}}).ok());
+    const auto read{RecordingReader::open(m_database).value().fingerprint().value()};
+    ASSERT_TRUE(read.has_value());
+    EXPECT_TRUE(read->hidden);
+    EXPECT_EQ(read->seen.size(), 0U);
 }
 
 TEST_F(Recording, ManyInOneFile) {

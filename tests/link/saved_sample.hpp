@@ -13,6 +13,8 @@ struct SavedSample {
     std::uint16_t vcpus{1};
     SavedMachine machine{};
     SavedBitmaps bitmaps{};
+    SavedRecognition recognition{};
+    std::vector<std::uint8_t> fingerprint{}; // packed
     SavedRegisters registers{};
     std::vector<SavedMsr> msrs{{0x277, 0x7040600070406}, {0xC0000102, 0x1234}};
     std::vector<std::uint8_t> extended_state = std::vector<std::uint8_t>(832);
@@ -76,6 +78,10 @@ struct SavedSample {
         }};
         one(SavedRecord::machine, whole_machine, machine);
         one(SavedRecord::bitmaps, whole_machine, bitmaps);
+        if (wanted(SavedRecord::recognition)) {
+            writer.write(SavedRecord::recognition, whole_machine, recognition);
+            writer.append_bytes(fingerprint);
+        }
         for (std::uint16_t vcpu{0}; vcpu < vcpus; ++vcpu) {
             one(SavedRecord::registers, vcpu, registers);
             list(SavedRecord::msrs, vcpu, msrs);

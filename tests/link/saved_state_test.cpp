@@ -4,6 +4,7 @@
 #include "link/frame.hpp"
 #include "link/saved_state.hpp"
 #include "tests/link/saved_sample.hpp"
+#include "tests/vmcs/random_fingerprint.hpp"
 
 #include <gtest/gtest.h>
 #include <random>
@@ -55,6 +56,27 @@ TEST(SavedState, ReadsWhatWasWritten) {
         expect_same(vcpu.counters, sample.counters);
         EXPECT_EQ(Bytes(vcpu.extended_state.begin(), vcpu.extended_state.end()), sample.extended_state);
     }
+}
+
+TEST(SavedState, CarriesTheFingerprintWhereOneWasSeen) {
+    std::mt19937_64 random{4};
+    const vmcs::Fingerprint print{vmcs::testing::random_fingerprint(random)};
+    SavedSample sample{};
+    sample.fingerprint.resize(max_fingerprint);
+    sample.fingerprint.resize(pack(print, sample.fingerprint));
+    EXPECT_EQ(fault_of(sample), SavedFault::wrong_length) << "no L2 has run yet, but there is one";
+    sample.recognition.state = static_cast<std::uint8_t>(RecognitionState::seen);
+    const Bytes bytes{sample.write()};
+    const auto state{SavedState::parse(bytes)};
+    ASSERT_TRUE(state.ok());
+    EXPECT_TRUE(same(state.value().recognition(), sample.recognition));
+    EXPECT_EQ(state.value().fingerprint(), print);
+    sample.fingerprint.push_back(0);
+    EXPECT_EQ(fault_of(sample), SavedFault::bad_value) << "a byte too many";
+    sample.fingerprint.clear();
+    EXPECT_EQ(fault_of(sample), SavedFault::bad_value) << "none";
+    sample.recognition.state = static_cast<std::uint8_t>(last_recognition_state) + 1;
+    EXPECT_EQ(fault_of(sample), SavedFault::bad_value);
 }
 
 TEST(SavedState, HasNoVmcs12OrVmcs02WhereThereIsNone) {
@@ -122,7 +144,7 @@ TEST(SavedState, RefusesRecordsOfAnotherVersionOrKind) {
         EXPECT_EQ(fault_of(bytes).fault, SavedFault::other_version);
         EXPECT_EQ(fault_of(bytes).detail, version);
     }
-    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 12, 0x8001}) {
+    for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, last_saved_record + 1, 0x8001}) {
         Bytes bytes{SavedSample{}.write()};
         std::memcpy(bytes.data() + sizeof(SavedHeader), &type, 2);
         seal(bytes, crc32c);

@@ -3,6 +3,7 @@
 #include "db/recording_reader.hpp"
 #include "profiler/recorder.hpp"
 #include "tests/link/host/fake_vmm.hpp"
+#include "tests/vmcs/random_fingerprint.hpp"
 
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -100,6 +101,27 @@ TEST_F(RecorderTest, RecordsForATime) {
     EXPECT_EQ(reader.value().machine().boot_id, 0xB001U);
     EXPECT_EQ(reader.value().machine().cpu_brand, "Fake CPU");
     EXPECT_EQ(reader.value().machine().offered_fields.count(), vmcs::field_count);
+}
+
+TEST_F(RecorderTest, StoresTheFingerprintOnceThereIsOne) {
+    std::mt19937_64 random{5};
+    FakeOptions fake{};
+    fake.fingerprint = vmcs::testing::random_fingerprint(random);
+    FakeVmm vmm{fake};
+    vmm.listen_unix(link_path);
+    connect();
+    Recorder recorder{*session, *database, options};
+    const auto stored{[&] { return db::RecordingReader::open(*database).value().fingerprint().value(); }};
+    for (int i{0}; i < 2; ++i) {
+        ASSERT_TRUE(recorder.poll().ok());
+        EXPECT_FALSE(stored().has_value()) << "L1 has run no L2 yet";
+    }
+    for (int i{0}; i < 2; ++i) {
+        ASSERT_TRUE(recorder.poll().ok());
+        ASSERT_TRUE(stored().has_value());
+        EXPECT_FALSE(stored()->hidden);
+        EXPECT_EQ(stored()->seen, *fake.fingerprint);
+    }
 }
 
 TEST_F(RecorderTest, StopTakesALastSnapshot) {

@@ -25,6 +25,8 @@ TEST(ProfileFile, RoundTrip) {
     EXPECT_EQ(back.l1_kind, profile.l1_kind);
     EXPECT_EQ(back.l1_name, profile.l1_name);
     EXPECT_EQ(back.l1_mode, profile.l1_mode);
+    EXPECT_EQ(back.l1_type, profile.l1_type);
+    EXPECT_EQ(back.fingerprints, profile.fingerprints);
     EXPECT_EQ(back.workload, profile.workload);
     EXPECT_EQ(back.cpu_brand, profile.cpu_brand);
     EXPECT_EQ(back.cpu_model, profile.cpu_model);
@@ -67,7 +69,7 @@ TEST(ProfileFile, EveryAllowedSetSurvives) {
 
 TEST(ProfileFile, HandWrittenMinimum) {
     Json json(Json::parse(tuner::to_json(test::sample_profile())));
-    for (const char* key : {"l1", "workload", "machine", "made", "predicted"})
+    for (const char* key : {"l1", "fingerprints", "workload", "machine", "made", "predicted"})
         json.erase(key);
     const auto read{tuner::from_json(json.dump(), "p")};
     ASSERT_TRUE(read.ok()) << read.error().message;
@@ -110,7 +112,7 @@ TEST(ProfileFile, EachThingWrongIsToldWithItsPlace) {
         {"no schema", ProfileErrorKind::malformed, "'schema' is missing", [](Json& j) { j.erase("schema"); }},
         {"newer schema", ProfileErrorKind::other_schema, "tune again",
          [](Json& j) {
-             j["schema_version"] = 3;
+             j["schema_version"] = 4;
              j["new_key"] = 1; // must not be what is complained of
          }},
         {"schema version no number", ProfileErrorKind::malformed, "schema_version",

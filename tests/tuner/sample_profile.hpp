@@ -13,6 +13,7 @@ namespace shadowtune::test {
     profile.l1_kind = "linux";
     profile.l1_name = "Linux \"6.1\" \u00e9";
     profile.l1_mode = "EPT";
+    profile.l1_type = "kvm";
     profile.workload = "steady";
     profile.cpu_brand = "Test processor";
     profile.cpu_model = "haswell";
@@ -27,6 +28,15 @@ namespace shadowtune::test {
     profile.cost_unit = "cycles";
     profile.predicted = tuner::Comparison{
         {6, 2, 0.5, 0, 9000}, {0, 0, 0, 279, 3000}, {0.25, 0.125, 0, 55, 1500}, {0.0625, 0, 0, 8, 400}};
+    vmcs::Fingerprint print{};
+    print.offered.set(vmcs::Field::guest_rip);
+    print.offered.set(vmcs::Field::host_cr3);
+    print.controls = {0x7F, 0xB518'6DFA, 0x82, 0x2F'EFFF, 0x13FF, ~std::uint64_t{0}};
+    profile.fingerprints.push_back(print);
+    print.add({vmcs::index_of(vmcs::Field::host_cr3), true});
+    print.add({vmcs::index_of(vmcs::Field::guest_rip), false});
+    print.add({vmcs::index_of(vmcs::Field::guest_rip), true});
+    profile.fingerprints.push_back(print);
     profile.curve = {{{}, {6, 2, 0.5, 0, 9000}}, {tuned_profile(), {0.0625, 0, 0, 8, 400}}};
     return profile;
 }

@@ -182,6 +182,7 @@ void FakeVmm::take(const Frame& frame) {
             send(MessageType::status, bytes_of(status));
         }
         return;
+    case MessageType::fingerprint_request: return send_fingerprint(command.id);
     default: take_command(frame.type, command.id, frame);
     }
 }
@@ -332,6 +333,18 @@ void FakeVmm::greet(std::uint32_t id) {
     hello.l1_kind = static_cast<std::uint8_t>(L1Kind::linux_bzimage);
     std::strcpy(hello.l1_name, "Linux \x1b[31m6.1");
     send(MessageType::hello, bytes_of(hello));
+}
+
+void FakeVmm::send_fingerprint(std::uint32_t id) {
+    const bool seen{m_options.fingerprint && ++m_fingerprints > 2};
+    FingerprintReport report{};
+    report.id = id;
+    report.state = static_cast<std::uint8_t>(seen ? RecognitionState::seen : RecognitionState::awaited);
+    Bytes payload{bytes_of(report)};
+    const std::size_t head{payload.size()};
+    payload.resize(head + max_fingerprint);
+    payload.resize(head + (seen ? pack(*m_options.fingerprint, std::span{payload}.subspan(head)) : 0));
+    send(MessageType::fingerprint, payload);
 }
 
 void FakeVmm::reboot(std::uint64_t boot_id, bool silent) {

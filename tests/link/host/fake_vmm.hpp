@@ -6,6 +6,7 @@
 
 #include "link/frame.hpp"
 #include "link/host/unique_fd.hpp"
+#include "link/recognition_messages.hpp"
 #include "link/save_messages.hpp"
 
 #include <atomic>
@@ -14,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -52,6 +54,8 @@ struct FakeOptions {
     CommandStatus refuse{CommandStatus::done}; // other: every command is refused so
     bool chatter{false};                       // log lines, unknown and malformed frames between the answers
     unsigned seed{1};
+    // L1's; none: it has run no L2 yet. From the third time that it is asked for.
+    std::optional<vmcs::Fingerprint> fingerprint{};
 };
 
 class FakeVmm {
@@ -96,6 +100,7 @@ private:
     [[nodiscard]] bool take_save_command(const Frame& frame);
     void send_blob_state(MessageType command, std::uint32_t id, CommandStatus status);
     void greet(std::uint32_t id);
+    void send_fingerprint(std::uint32_t id);
     void send(MessageType type, const Bytes& payload);
     void put(const Bytes& encoded);
     // What the line makes of one frame, its closing zero included.
@@ -116,6 +121,7 @@ private:
     bool m_broken{false};
     std::uint16_t m_sequence{0};
     std::uint64_t m_snapshots{0};
+    unsigned m_fingerprints{0};
     Bytes m_saved;
     Bytes m_incoming;
     Bytes m_restored;

@@ -1,6 +1,7 @@
 // What a session can do, over each kind of line.
 
 #include "tests/link/host/session_fixture.hpp"
+#include "tests/vmcs/random_fingerprint.hpp"
 
 #include <netdb.h>
 #include <numeric>
@@ -46,6 +47,25 @@ TEST_F(SessionTest, TalksOverAUnixSocket) {
     EXPECT_EQ(statistics.reconnects, 0U);
     EXPECT_EQ(statistics.frames_dropped + statistics.frames_missed + statistics.frames_doubled, 0U);
     EXPECT_EQ(statistics.frames_received, 1U + 1U + fake_parts + 1U + 1U + 1U);
+}
+
+TEST_F(SessionTest, BringsTheFingerprintOnceThereIsOne) {
+    std::mt19937_64 random{3};
+    FakeOptions fake{};
+    fake.fault_one_in = 5;
+    fake.chatter = true;
+    fake.fingerprint = vmcs::testing::random_fingerprint(random);
+    FakeVmm vmm{fake};
+    vmm.listen_unix(path);
+    const auto session{open()};
+    auto asked{session->fingerprint()};
+    ASSERT_TRUE(asked.ok()) << message(asked);
+    while (asked.ok() && asked.value().state == RecognitionState::awaited)
+        asked = session->fingerprint();
+    ASSERT_TRUE(asked.ok()) << message(asked);
+    EXPECT_EQ(asked.value().state, RecognitionState::seen);
+    EXPECT_EQ(asked.value().fingerprint, *fake.fingerprint);
+    EXPECT_EQ(asked.value().boot_id, 0xB001U);
 }
 
 TEST_F(SessionTest, TalksOverLoopbackTcp) {

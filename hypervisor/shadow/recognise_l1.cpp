@@ -1,0 +1,60 @@
+#include "hypervisor/shadow/recognise_l1.hpp"
+
+#include "hypervisor/cpu/registers.hpp"
+#include "hypervisor/nested/sleep.hpp"
+
+namespace shadowtune::shadow {
+
+namespace {
+
+// What other processors did comes in front: where L1's thread has moved here with its VMCS, it was earlier,
+// and where they prepare VMCSs of their own, it is the same as here.
+void take_fingerprint(const nested::Vcpu& vcpu, vmcs::Fingerprint& fingerprint) {
+    const nested::Machine& machine{vcpu.machine};
+    fingerprint.offered = machine.offered_fields;
+    fingerprint.controls = launch_controls(vcpu.vmcs12.values());
+    for (std::size_t i{0}; i < machine.vcpu_count; ++i) {
+        if (machine.vcpus[i] != &vcpu) add_first_accesses(fingerprint, machine.vcpus[i]->counters->cells());
+    }
+    add_first_accesses(fingerprint, vcpu.counters->cells());
+}
+
+// A processor that sleeps in L0 is told of the new bitmaps; the others see them at their next exit, this one
+// when L2 exits to L1.
+void tell_sleepers(const nested::Machine& machine) {
+    for (std::size_t i{0}; i < machine.vcpu_count; ++i) {
+        nested::Vcpu& vcpu{*machine.vcpus[i]};
+        if (!vcpu.waits_for_startup) continue;
+        vcpu.mailbox.post_look();
+        nested::wake(vcpu);
+    }
+}
+
+// Where the host is about to load another profile, it has its way.
+void put_into_force(nested::Machine& machine, const link::ProfileImage& image,
+                    link::RecognitionOutcome& outcome) {
+    if (!machine.generations.load(fitted(image, machine.generations.target()))) return;
+    __builtin_memcpy(outcome.profile, image.name, sizeof(outcome.profile));
+    outcome.profile[sizeof(outcome.profile) - 1] = '\0';
+    tell_sleepers(machine);
+}
+
+} // namespace
+
+void recognise_l1(nested::Vcpu& vcpu) {
+    nested::Machine& machine{vcpu.machine};
+    Recognition& recognition{machine.recognition};
+    // A profile that is being added, or another vCPU that enters L2 for the first time: soon done, and once
+    // only.
+    while (!recognition.claim()) {
+        if (recognition.is_settled()) return;
+        cpu::pause();
+    }
+    if (machine.generations.has_shadowed()) return recognition.settle(link::RecognitionState::hidden);
+    take_fingerprint(vcpu, recognition.fingerprint());
+    const auto* const image{machine.library->pick(recognition.fingerprint(), recognition.outcome())};
+    if (image != nullptr) put_into_force(machine, *image, recognition.outcome());
+    recognition.settle(link::RecognitionState::seen);
+}
+
+} // namespace shadowtune::shadow
