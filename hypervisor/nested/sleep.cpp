@@ -50,4 +50,13 @@ void wake(Vcpu& vcpu) {
     if (vcpu.sleep.compare_exchange_strong(state, Sleep::woken)) devices::LocalApic{}.send_nmi(vcpu.apic.id);
 }
 
+void tell_sleepers(const Machine& machine) {
+    for (std::size_t i{0}; i < machine.vcpu_count; ++i) {
+        Vcpu& vcpu{*machine.vcpus[i]};
+        if (!vcpu.waits_for_startup) continue;
+        vcpu.mailbox.post_look();
+        wake(vcpu);
+    }
+}
+
 } // namespace shadowtune::nested

@@ -12,6 +12,9 @@ namespace shadowtune::nested {
 // an NMI, it returns at once.
 void sleep_until_mail(Vcpu& vcpu);
 
+// There are newer bitmaps: who sleeps is woken to move to them. All others see them at their next exit.
+void tell_sleepers(const Machine& machine);
+
 // After a post: sends the NMI where the vCPU sleeps.
 void wake(Vcpu& vcpu);
 

@@ -178,15 +178,9 @@ void Commands::send_next_status() {
     if (++m_status_vcpu == m_machine.vcpu_count) m_status = 0;
 }
 
-// A vCPU that sleeps in L0 is told of newer bitmaps; the others see them at their next exit.
 void Commands::publish(MessageType command, std::uint32_t id, const Result<std::uint32_t, Refusal>& result) {
     acknowledge(command, id, result);
-    for (std::size_t i{0}; i < m_machine.vcpu_count; ++i) {
-        nested::Vcpu& vcpu{*m_machine.vcpus[i]};
-        if (!vcpu.waits_for_startup) continue;
-        vcpu.mailbox.post_look();
-        nested::wake(vcpu);
-    }
+    nested::tell_sleepers(m_machine);
 }
 
 void Commands::acknowledge(MessageType command, std::uint32_t id,

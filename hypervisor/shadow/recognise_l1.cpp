@@ -19,24 +19,13 @@ void take_fingerprint(const nested::Vcpu& vcpu, vmcs::Fingerprint& fingerprint) 
     add_first_accesses(fingerprint, vcpu.counters->cells());
 }
 
-// A processor that sleeps in L0 is told of the new bitmaps; the others see them at their next exit, this one
-// when L2 exits to L1.
-void tell_sleepers(const nested::Machine& machine) {
-    for (std::size_t i{0}; i < machine.vcpu_count; ++i) {
-        nested::Vcpu& vcpu{*machine.vcpus[i]};
-        if (!vcpu.waits_for_startup) continue;
-        vcpu.mailbox.post_look();
-        nested::wake(vcpu);
-    }
-}
-
 // Where the host is about to load another profile, it has its way.
 void put_into_force(nested::Machine& machine, const link::ProfileImage& image,
                     link::RecognitionOutcome& outcome) {
     if (!machine.generations.load(fitted(image, machine.generations.target()))) return;
     __builtin_memcpy(outcome.profile, image.name, sizeof(outcome.profile));
     outcome.profile[sizeof(outcome.profile) - 1] = '\0';
-    tell_sleepers(machine);
+    nested::tell_sleepers(machine);
 }
 
 } // namespace
