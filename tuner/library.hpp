@@ -40,7 +40,7 @@ private:
 // The share of the accesses in round trips that would not trap; 0 where there are none.
 [[nodiscard]] double shadowed_share(const vmcs::ShadowSets& sets, const Workload& workload);
 // From here on the rates agree with what a fingerprint says.
-inline constexpr double least_shadowed_share{0.9};
+inline constexpr double least_shadowed_share{0.95};
 
 // What the VMM takes as a `profile` boot module, and one for one over the link: docs/profiles.md.
 [[nodiscard]] std::vector<std::byte> to_module(const Profile& profile);
