@@ -3,6 +3,8 @@
 #include "cli/connection.hpp"
 #include "cli/verbs.hpp"
 #include "tuner/library.hpp"
+#include "tuner/profile_file.hpp"
+#include "tuner/static_lists.hpp"
 
 #include <algorithm>
 #include <fmt/core.h>
@@ -15,6 +17,7 @@ namespace {
 struct Options {
     std::string profile;
     std::filesystem::path library;
+    std::string list; // of those fixed today
     ConnectionOptions connection;
 };
 
@@ -49,11 +52,24 @@ struct Options {
     return finish_output();
 }
 
+// What of a fixed list this machine and these rules allow.
+[[nodiscard]] tuner::Profile profile_of_list(std::string_view name, const vmcs::ProfileTarget& target) {
+    tuner::Profile profile{};
+    profile.name = "list " + std::string{name};
+    profile.sets = vmcs::allowed_part(tuner::find_static_list(name)->sets(target.offered), target);
+    return profile;
+}
+
 [[nodiscard]] int run(const Options& options) {
-    if (options.profile.empty() == options.library.empty())
-        return fail(ExitCode::usage, "give a profile, or --library for several to pick from");
+    const int given{(options.profile.empty() ? 0 : 1) + (options.library.empty() ? 0 : 1) +
+                    (options.list.empty() ? 0 : 1)};
+    if (given != 1) {
+        return fail(ExitCode::usage,
+                    "give one of these: a profile, --list, or --library for several to pick from");
+    }
     if (!options.library.empty()) return send_library(options);
-    const auto profile{tuner::load_profile(options.profile)};
+    auto profile{options.list.empty() ? tuner::load_profile(options.profile)
+                                      : Result<tuner::Profile, tuner::ProfileFileError>{tuner::Profile{}}};
     if (!profile) return fail(ExitCode::bad_input, profile.error().message);
     const Interrupt interrupt{};
     auto connected{connect(options.connection, interrupt)};
@@ -61,6 +77,7 @@ struct Options {
     link::Session& session{*connected.value()};
     const auto hello{session.hello()};
     if (!hello) return fail(to_cli_error(hello.error()));
+    if (!options.list.empty()) profile = profile_of_list(options.list, hello.value().profile_target());
     if (const auto good{check(options, profile.value(), hello.value())}; !good) return fail(good.error());
 
     const auto loaded{session.load_profile(tuner::to_image(profile.value()))};
@@ -96,9 +113,15 @@ struct Options {
 void add_apply_verb(CLI::App& app, int& exit_code) {
     auto* verb{app.add_subcommand("apply", "Load a profile into the running VMM, without stopping L1")};
     const auto options{std::make_shared<Options>()};
+    std::vector<std::string> lists{};
+    for (const auto& list : tuner::static_lists())
+        lists.emplace_back(list.name);
     verb->add_option("profile", options->profile, "File made by 'shadowtune tune'");
     verb->add_option("--library", options->library,
                      "A directory of profiles instead, of which L0 picks one when L1 runs its first L2");
+    verb->add_option("--list", options->list,
+                     "Instead of it what this machine takes of one of today's fixed lists")
+        ->check(CLI::IsMember(lists));
     add_connection_options(*verb, options->connection);
     verb->footer("Ends with 0 once every vCPU runs the profile, with 1 where one has not passed a safe point "
                  "within the\n"
@@ -106,6 +129,7 @@ void add_apply_verb(CLI::App& app, int& exit_code) {
                  "Examples:\n"
                  "  shadowtune apply kvm.json --link /tmp/lab.sock\n"
                  "  shadowtune apply kvm.json --link /dev/ttyUSB0\n"
+                 "  shadowtune apply --list xen --link /tmp/lab.sock\n"
                  "  shadowtune apply --library profiles --link /tmp/lab.sock");
     verb->callback([options, &exit_code] { exit_code = run(*options); });
 }

@@ -1,9 +1,11 @@
 // `shadowtune autotune`: the closed loop. Stays with a running VMM and keeps its bitmaps at what L1 does.
 
 #include "cli/connection.hpp"
+#include "cli/costs.hpp"
 #include "cli/recorder_errors.hpp"
 #include "cli/tuning_loop.hpp"
 #include "cli/verbs.hpp"
+#include "profiler/convert.hpp"
 #include "tuner/profile_file.hpp"
 
 #include <chrono>
@@ -23,7 +25,7 @@ struct Options {
     std::string output;
     std::string label;
     std::string cpu_model;
-    std::string costs{"published"};
+    std::string costs;
     std::vector<std::string> budgets;
     std::uint16_t sample_interval{64};
     double interval_s{1};
@@ -84,7 +86,6 @@ enum class End : std::uint8_t { interrupted, duration, l1_stopped };
 
 [[nodiscard]] int run(const Options& options) {
     TuningLoopOptions loop_options{};
-    loop_options.tuner.costs = *tuner::find_costs(options.costs);
     loop_options.budgets = options.budgets;
     loop_options.sample_interval = options.sample_interval;
     loop_options.dry_run = options.dry_run;
@@ -98,6 +99,11 @@ enum class End : std::uint8_t { interrupted, duration, l1_stopped };
     Interrupt interrupt{};
     auto connected{connect(options.connection, interrupt)};
     if (!connected) return fail(connected.error());
+    const auto hello{connected.value()->hello()};
+    if (!hello) return fail(to_cli_error(hello.error()));
+    auto costs{choose_costs(options.costs, options.database, profiler::machine_of(hello.value()))};
+    if (!costs) return fail(costs.error());
+    loop_options.tuner.costs = std::move(costs.value().table);
     interrupt.begin_saving();
 
     profiler::RecorderOptions recorder_options{};
@@ -141,12 +147,7 @@ void add_autotune_verb(CLI::App& app, int& exit_code) {
     verb->add_option("--budget", options->budgets, "As of 'shadowtune tune'; may be repeated")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    std::vector<std::string> names{};
-    for (const auto& table : tuner::cost_tables())
-        names.emplace_back(table.name);
-    verb->add_option("--costs", options->costs, "As of 'shadowtune tune'")
-        ->check(CLI::IsMember(names))
-        ->capture_default_str();
+    add_costs_option(*verb, options->costs);
     verb->add_option("--label", options->label, "What L1 is doing, for people");
     verb->add_option("--cpu-model", options->cpu_model, "The lab's processor model, where it runs there");
     verb->add_option("-o,--output", options->output, "At the end, the profile that was in force last (JSON)");

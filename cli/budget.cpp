@@ -73,9 +73,9 @@ private:
             return usage(fmt::format("--budget {}: the {} costs are in {}; give the budget in them too", text,
                                      m_costs.name, m_costs.unit));
         }
-        if (cost < m_costs.fixed + m_costs.sync_read) {
+        if (cost < m_costs.fixed + m_costs.least_sync()) {
             return usage(fmt::format("--budget {}: a shadow with one field already takes {:.0f}; give more",
-                                     text, m_costs.fixed + m_costs.sync_read));
+                                     text, m_costs.fixed + m_costs.least_sync()));
         }
         m_budget.sync = cost;
         return {};

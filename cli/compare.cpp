@@ -72,7 +72,7 @@ struct Figures {
     f.round_trips_before = before.totals.counters.round_trips;
     f.round_trips_after = after.totals.counters.round_trips;
     f.trapped_before = ratio(before.totals.inside(), f.round_trips_before);
-    f.trapped_kvm = tuner::predict(kvm_list, workload, tuner::published_costs).trapped();
+    f.trapped_kvm = tuner::predict(kvm_list, workload, tuner::published_costs()).trapped();
     f.trapped_after = ratio(after.totals.inside(), f.round_trips_after);
     f.synced_full = tuner::full_shadow(offered).synced();
     f.synced_kvm = kvm_list.synced();

@@ -2,6 +2,7 @@
 
 #include "cli/lab_recorder.hpp"
 #include "cli/lab_zoo.hpp"
+#include "cli/program_files.hpp"
 #include "lab/failure.hpp"
 #include "lab/options.hpp"
 #include "lab/run.hpp"
@@ -11,7 +12,6 @@
 #include <fmt/format.h>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <vector>
 
 namespace shadowtune::cli {
@@ -58,11 +58,6 @@ struct RawOptions {
     return raw.run.bare && !(raw.profiles.empty() && raw.library.empty() && raw.record.empty());
 }
 
-[[nodiscard]] std::filesystem::path vmm_beside_this_program() {
-    std::error_code ignored;
-    return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / "shadowtune-vmm.elf";
-}
-
 [[nodiscard]] int run_lab(RawOptions raw) {
     try {
         lab::parse_l1(raw.l1, raw.run);
@@ -91,7 +86,7 @@ struct RawOptions {
         raw.run.on_link_ready = [&recorder](const std::filesystem::path& socket) { recorder.start(socket); };
     }
     raw.run.timeout = std::chrono::seconds{raw.timeout_seconds};
-    if (!raw.run.bare && raw.run.vmm.empty()) raw.run.vmm = vmm_beside_this_program();
+    if (!raw.run.bare && raw.run.vmm.empty()) raw.run.vmm = beside_this_program("shadowtune-vmm.elf");
     const lab::ExitCode code{lab::run(raw.run)};
     if (const auto recorded{recorder.finish()}; !recorded)
         fmt::print(stderr, "lab: {}\n", recorded.error().message);

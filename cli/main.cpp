@@ -27,6 +27,7 @@ namespace cli = shadowtune::cli;
     cli::add_status_verb(app, exit_code);
     cli::add_compare_verb(app, exit_code);
     cli::add_diff_verb(app, exit_code);
+    cli::add_calibrate_verb(app, exit_code);
     cli::add_simulate_verb(app, exit_code);
     cli::add_export_verb(app, exit_code);
     cli::add_identify_verb(app, exit_code);

@@ -84,7 +84,7 @@ Result<std::vector<GenerationRow>, CliError> generation_rows(const db::Recording
         const Part* basis{basis_of(parts, i)};
         if (basis != nullptr && parts[i].known) {
             parts[i].row.predicted = tuner::predict(
-                parts[i].row.generation.sets, tuner::workload_of(basis->totals), tuner::published_costs);
+                parts[i].row.generation.sets, tuner::workload_of(basis->totals), tuner::published_costs());
         }
         rows.push_back(parts[i].row);
     }

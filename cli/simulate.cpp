@@ -1,5 +1,6 @@
 // `shadowtune simulate`: what any set of shadowed fields would have done to a recorded workload.
 
+#include "cli/costs.hpp"
 #include "cli/selection.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
@@ -21,7 +22,7 @@ struct Options {
     RecordingChoice choice;
     std::vector<std::string> lists;
     std::vector<std::string> profiles;
-    std::string costs{"published"};
+    std::string costs;
     std::string format{"table"};
 };
 
@@ -30,15 +31,23 @@ struct Row {
     std::string title; // for people
     vmcs::ShadowSets sets;
     tuner::Effect effect;
+    std::optional<double> ticks; // per round trip, predicted; none without costs of such a machine
 };
 
 [[nodiscard]] Result<std::vector<Row>, CliError> rows_of(const Options& options, const Selection& selection,
-                                                         const tuner::CostTable& costs) {
+                                                         const Costs& costs) {
     const vmcs::ProfileTarget target{selection.reader.machine().profile_target()};
     const tuner::Workload workload{tuner::workload_of(selection.totals)};
+    const db::VcpuCounters& counters{selection.totals.counters};
+    const double trapped{static_cast<double>(counters.round_trip_ticks) /
+                         static_cast<double>(counters.round_trips)};
     std::vector<Row> rows{};
     const auto add{[&](std::string name, std::string title, const vmcs::ShadowSets& sets) {
-        rows.push_back({std::move(name), std::move(title), sets, tuner::predict(sets, workload, costs)});
+        Row row{std::move(name), std::move(title), sets, tuner::predict(sets, workload, costs.table), {}};
+        // What the VMM takes of a list: it can run nothing else.
+        const vmcs::ShadowSets taken{vmcs::allowed_part(sets, target)};
+        if (costs.measured) row.ticks = tuner::predict_ticks(trapped, taken, workload, costs.table);
+        rows.push_back(std::move(row));
     }};
     for (const tuner::StaticList& list : tuner::static_lists()) {
         const bool named{std::ranges::find(options.lists, list.name) != options.lists.end()};
@@ -53,24 +62,32 @@ struct Row {
         add(profile.value().name, "profile " + profile.value().name,
             {sets.read & target.offered, sets.write & target.offered});
     }
-    add("optimum", "the optimum", tuner::optimize(workload, costs, target));
+    add("optimum", "the optimum", tuner::optimize(workload, costs.table, target));
     return rows;
 }
 
 [[nodiscard]] std::string as_table(const std::vector<Row>& rows, const tuner::CostTable& costs,
                                    std::uint64_t round_trips) {
-    Table table{{{"per round trip", Table::Align::left},
-                 {"fields R"},
-                 {"W"},
-                 {"trapped reads"},
-                 {"trapped writes"},
-                 {"copies"},
-                 {std::string{costs.unit}}}};
+    std::vector<Table::Column> columns{{"per round trip", Table::Align::left},
+                                       {"fields R"},
+                                       {"W"},
+                                       {"trapped reads"},
+                                       {"trapped writes"},
+                                       {"copies"},
+                                       {costs.unit}};
+    const bool ticks{rows.front().ticks.has_value()};
+    if (ticks) columns.push_back({"ticks, predicted"});
+    Table table{std::move(columns)};
     for (const Row& row : rows) {
-        table.add({row.title, std::to_string(row.sets.read.count()), std::to_string(row.sets.write.count()),
-                   fmt::format("{:.4f}", row.effect.trapped_reads),
-                   fmt::format("{:.4f}", row.effect.trapped_writes), fmt::format("{:.0f}", row.effect.synced),
-                   fmt::format("{:.0f}", row.effect.cost)});
+        std::vector<std::string> cells{row.title,
+                                       std::to_string(row.sets.read.count()),
+                                       std::to_string(row.sets.write.count()),
+                                       fmt::format("{:.4f}", row.effect.trapped_reads),
+                                       fmt::format("{:.4f}", row.effect.trapped_writes),
+                                       fmt::format("{:.0f}", row.effect.synced),
+                                       fmt::format("{:.0f}", row.effect.cost)};
+        if (ticks) cells.push_back(fmt::format("{:.0f}", *row.ticks));
+        table.add(std::move(cells));
     }
     return fmt::format("Computed from {} round trips with {} costs.\n\n{}", grouped(round_trips), costs.name,
                        table.text());
@@ -78,12 +95,12 @@ struct Row {
 
 [[nodiscard]] std::string as_csv(const std::vector<Row>& rows) {
     std::string text{
-        "set,fields_read,fields_written,trapped_reads,trapped_writes,trapped_outside,copies,cost\n"};
+        "set,fields_read,fields_written,trapped_reads,trapped_writes,trapped_outside,copies,cost,ticks\n"};
     for (const Row& row : rows) {
-        text += fmt::format("{},{},{},{:.6f},{:.6f},{:.6f},{:.0f},{:.6f}\n", csv_cell(row.name),
+        text += fmt::format("{},{},{},{:.6f},{:.6f},{:.6f},{:.0f},{:.6f},{}\n", csv_cell(row.name),
                             row.sets.read.count(), row.sets.write.count(), row.effect.trapped_reads,
                             row.effect.trapped_writes, row.effect.trapped_outside, row.effect.synced,
-                            row.effect.cost);
+                            row.effect.cost, row.ticks ? fmt::format("{:.3f}", *row.ticks) : "");
     }
     return text;
 }
@@ -99,7 +116,8 @@ struct Row {
                         {"trapped_writes", row.effect.trapped_writes},
                         {"trapped_outside", row.effect.trapped_outside},
                         {"copies", row.effect.synced},
-                        {"cost", row.effect.cost}});
+                        {"cost", row.effect.cost},
+                        {"ticks", row.ticks ? Json(*row.ticks) : Json()}});
     }
     const Json json{{"round_trips", round_trips},
                     {"costs", costs.name},
@@ -113,8 +131,10 @@ struct Row {
     if (!selected) return fail(selected.error());
     const Selection& selection{selected.value()};
     if (const auto good{check_complete(selection, options.choice.file)}; !good) return fail(good.error());
-    const tuner::CostTable& costs{*tuner::find_costs(options.costs)};
-    const auto rows{rows_of(options, selection, costs)};
+    const auto chosen{choose_costs(options.costs, options.choice.file, selection.reader.machine())};
+    if (!chosen) return fail(chosen.error());
+    const tuner::CostTable& costs{chosen.value().table};
+    const auto rows{rows_of(options, selection, chosen.value())};
     if (!rows) return fail(rows.error());
     const std::uint64_t round_trips{selection.totals.counters.round_trips};
     if (options.format == "json") {
@@ -136,9 +156,6 @@ void add_simulate_verb(CLI::App& app, int& exit_code) {
     std::vector<std::string> lists{};
     for (const auto& list : tuner::static_lists())
         lists.emplace_back(list.name);
-    std::vector<std::string> costs{};
-    for (const auto& table : tuner::cost_tables())
-        costs.emplace_back(table.name);
     verb->add_option("database", options->choice.file, "File made by 'shadowtune record' in mode trap")
         ->required();
     verb->add_option("--recording", options->choice.recording, "Its number in the file (default: the newest)")
@@ -147,9 +164,7 @@ void add_simulate_verb(CLI::App& app, int& exit_code) {
     verb->add_option("--list", options->lists, "One of today's fixed lists; may be repeated (default: all)")
         ->check(CLI::IsMember(lists));
     verb->add_option("--profile", options->profiles, "A profile made by 'shadowtune tune'; may be repeated");
-    verb->add_option("--costs", options->costs, "published or instructions; see docs/cost-model.md")
-        ->check(CLI::IsMember(costs))
-        ->capture_default_str();
+    add_costs_option(*verb, options->costs);
     verb->add_option("--format", options->format, "table, csv or json")
         ->check(CLI::IsMember({"table", "csv", "json"}))
         ->capture_default_str();

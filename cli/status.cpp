@@ -94,6 +94,7 @@ struct Options {
                         {"generation", vcpu.generation},
                         {"newest_generation", vcpu.newest_generation},
                         {"round_trips", vcpu.round_trips},
+                        {"round_trip_ticks", vcpu.round_trip_ticks},
                         {"last_reload_ticks", vcpu.last_reload_ticks},
                         {"profile", vcpu.profile_name}});
     }

@@ -1,6 +1,7 @@
 // `shadowtune tune`: from recordings to the cheapest profile.
 
 #include "cli/budget.hpp"
+#include "cli/costs.hpp"
 #include "cli/table.hpp"
 #include "cli/tune_input.hpp"
 #include "cli/verbs.hpp"
@@ -22,7 +23,7 @@ struct Options {
     TuneChoice choice;
     std::string output;
     std::vector<std::string> budgets;
-    std::string costs{"published"};
+    std::string costs;
     std::string objective{"mean"};
     bool curve{false};
     std::string name;
@@ -208,7 +209,9 @@ void print(const tuner::Profile& profile, const TuneInput& input, const std::str
     }
     const auto input{read_tune_input(options.choice)};
     if (!input) return fail(input.error());
-    const tuner::CostTable& costs{*tuner::find_costs(options.costs)};
+    const auto chosen{choose_costs(options.costs, input.value().first_file, input.value().first_machine)};
+    if (!chosen) return fail(chosen.error());
+    const tuner::CostTable& costs{chosen.value().table};
     const auto budget{parse_budgets(options.budgets, input.value().target.offered.count(), costs)};
     if (!budget) return fail(budget.error());
     if (!options.l1_type.empty() && input.value().fingerprints.empty()) {
@@ -263,14 +266,7 @@ void add_tune_verb(CLI::App& app, int& exit_code) {
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     verb->add_flag("--curve", options->curve,
                    "The cheapest sets of every size too: cost against size of the hot set");
-    std::vector<std::string> names{};
-    for (const auto& table : tuner::cost_tables())
-        names.emplace_back(table.name);
-    verb->add_option("--costs", options->costs,
-                     "What accesses and copies cost: published (cycles on hardware) or\n"
-                     "instructions (the lab); see docs/cost-model.md")
-        ->check(CLI::IsMember(names))
-        ->capture_default_str();
+    add_costs_option(*verb, options->costs);
     verb->add_option("--name", options->name, "The profile's name (default: that of the file)");
     verb->add_option("--l1-mode", options->l1_mode, "L1's mode, for people: EPT, shadow paging, ...");
     verb->add_option("--l1-type", options->l1_type,

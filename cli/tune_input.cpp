@@ -101,6 +101,8 @@ void add(TuneInput& input, const std::string& file, const Selection& selection, 
         input.target = target;
         input.labels = info.labels;
         input.cpu_brand = machine.cpu_brand;
+        input.first_file = file;
+        input.first_machine = machine;
     }
     input.target.offered &= target.offered;
     input.target.vmwrite_any_field = input.target.vmwrite_any_field && target.vmwrite_any_field;

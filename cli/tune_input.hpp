@@ -32,6 +32,8 @@ struct TuneInput {
     db::Labels labels;
     std::string cpu_brand;
     std::vector<vmcs::Fingerprint> fingerprints; // that were seen; none twice
+    std::string first_file;                      // of the first recording
+    db::Machine first_machine;                   // of the first recording
     std::vector<std::string> notes;              // for people: what was not as they may think
 };
 

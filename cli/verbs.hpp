@@ -8,6 +8,7 @@ namespace shadowtune::cli {
 
 void add_apply_verb(CLI::App& app, int& exit_code);
 void add_autotune_verb(CLI::App& app, int& exit_code);
+void add_calibrate_verb(CLI::App& app, int& exit_code);
 void add_compare_verb(CLI::App& app, int& exit_code);
 void add_diff_verb(CLI::App& app, int& exit_code);
 void add_export_verb(CLI::App& app, int& exit_code);

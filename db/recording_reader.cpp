@@ -1,5 +1,6 @@
 #include "db/recording_reader.hpp"
 
+#include "db/machines.hpp"
 #include "db/rows.hpp"
 #include "db/snapshot_totals.hpp"
 
@@ -90,52 +91,10 @@ Result<RecordingReader, Error> RecordingReader::open(Database& database, std::in
                        : not_found(database, "has no recording " + std::to_string(id) +
                                                  "; 'shadowtune report FILE --list' names those it has");
     }
-    if (auto read{reader.read_machine(machine_id)}; !read) return Failure{read.error()};
+    auto machine{read_machine(database, machine_id)};
+    if (!machine) return Failure{machine.error()};
+    reader.m_machine = std::move(machine).value();
     return reader;
-}
-
-Result<void, Error> RecordingReader::read_machine(std::int64_t machine_id) {
-    auto done{each_row(
-        *m_database,
-        "SELECT boot_id, cpu_brand, cpu_signature, tsc_khz, memory_bytes, vcpus, vmm_version, "
-        "catalogue_version "
-        "FROM machine WHERE id = ?",
-        [&](const Statement& row) -> Result<void, Error> {
-            m_machine.boot_id = row.bits(0);
-            m_machine.cpu_brand = row.text(1);
-            m_machine.cpu_signature = static_cast<std::uint32_t>(row.integer(2));
-            m_machine.tsc_khz = static_cast<std::uint32_t>(row.integer(3));
-            m_machine.memory_bytes = row.bits(4);
-            m_machine.vcpus = static_cast<std::uint32_t>(row.integer(5));
-            m_machine.vmm_version = row.text(6);
-            m_machine.catalogue_version = static_cast<std::uint32_t>(row.integer(7));
-            return {};
-        },
-        machine_id)};
-    if (!done) return done;
-    done = each_row(
-        *m_database, "SELECT msr, hardware, offered FROM capability_msr WHERE machine_id = ?",
-        [&](const Statement& row) -> Result<void, Error> {
-            const std::int64_t msr{row.integer(0) - vmcs::first_capability_msr};
-            if (msr < 0 || msr >= static_cast<std::int64_t>(vmcs::capability_msr_count)) return {};
-            m_machine.hardware_msrs.values[msr] = row.bits(1);
-            m_machine.offered_msrs.values[msr] = row.bits(2);
-            return {};
-        },
-        machine_id);
-    if (!done) return done;
-    return each_row(
-        *m_database, "SELECT encoding, physical, offered FROM machine_field WHERE machine_id = ?",
-        [&](const Statement& row) -> Result<void, Error> {
-            const vmcs::FieldIndex field{vmcs::find(row.bits(0))};
-            // A field of another catalogue: it cannot be counted either, so it is left out of the machine's
-            // sets.
-            if (field == vmcs::no_field) return {};
-            if (row.integer(1) != 0) m_machine.physical_fields.set(field);
-            if (row.integer(2) != 0) m_machine.offered_fields.set(field);
-            return {};
-        },
-        machine_id);
 }
 
 Result<std::vector<Generation>, Error> RecordingReader::generations() const {
@@ -292,7 +251,8 @@ Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {
         "v.l0_ticks,"
         " v.vm_exits, v.l2_exits_kept, v.unknown_field_accesses, v.sync_reads, v.sync_writes, "
         "v.vmread_executed,"
-        " v.vmwrite_executed, v.vmptrld_executed, v.vmclear_executed, v.reloads "
+        " v.vmwrite_executed, v.vmptrld_executed, v.vmclear_executed, v.reloads, v.memory_reads, "
+        "v.memory_writes "
         "FROM snapshot_vcpu v JOIN snapshot s ON s.id = v.snapshot_id "
         "WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?2 AND ?3 AND (?4 < 0 OR v.vcpu = ?4)",
         [&](const Statement& row) -> Result<void, Error> {

@@ -110,7 +110,6 @@ public:
     [[nodiscard]] Result<std::vector<Stretch>, Error> stretches() const;
 
 private:
-    [[nodiscard]] Result<void, Error> read_machine(std::int64_t machine_id);
     // The last complete snapshot up to this one; 0 for 0.
     [[nodiscard]] Result<std::uint32_t, Error> complete_before(std::uint32_t sequence) const;
     // `starts`: complete snapshots at or before the ends of the range.

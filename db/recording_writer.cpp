@@ -1,5 +1,7 @@
 #include "db/recording_writer.hpp"
 
+#include "db/machines.hpp"
+
 #include <limits>
 
 namespace shadowtune::db {
@@ -8,46 +10,6 @@ namespace {
 
 // No field has it: above what the bitmaps cover.
 constexpr vmcs::Encoding no_encoding{0xFFFF};
-
-[[nodiscard]] Result<std::int64_t, Error> store_machine(Connection& connection, const Machine& machine) {
-    auto known{connection.prepare("SELECT id FROM machine WHERE boot_id = ?")};
-    if (!known) return Failure{known.error()};
-    known.value().bind(machine.boot_id);
-    auto row{known.value().step()};
-    if (!row) return Failure{row.error()};
-    if (row.value()) return known.value().integer(0);
-
-    auto insert{connection.prepare("INSERT INTO machine VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)")};
-    if (!insert) return Failure{insert.error()};
-    if (auto done{insert.value().run(machine.boot_id, machine.cpu_brand, machine.cpu_signature,
-                                     machine.tsc_khz, machine.memory_bytes, machine.vcpus,
-                                     machine.vmm_version, machine.catalogue_version)};
-        !done) {
-        return Failure{done.error()};
-    }
-    const std::int64_t id{connection.last_row()};
-
-    auto msr{connection.prepare("INSERT INTO capability_msr VALUES (?, ?, ?, ?)")};
-    if (!msr) return Failure{msr.error()};
-    for (std::uint32_t i{0}; i < vmcs::capability_msr_count; ++i) {
-        const std::uint32_t number{vmcs::first_capability_msr + i};
-        if (auto done{
-                msr.value().run(id, number, machine.hardware_msrs[number], machine.offered_msrs[number])};
-            !done) {
-            return Failure{done.error()};
-        }
-    }
-    auto field{connection.prepare("INSERT INTO machine_field VALUES (?, ?, ?, ?)")};
-    if (!field) return Failure{field.error()};
-    for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
-        const bool physical{machine.physical_fields.test(i)};
-        const bool offered{machine.offered_fields.test(i)};
-        if (auto done{field.value().run(id, vmcs::catalogue[i].encoding, physical, offered)}; !done) {
-            return Failure{done.error()};
-        }
-    }
-    return id;
-}
 
 // Beyond this SQLite's max() would see a negative number; at one access a nanosecond it takes 292 years.
 constexpr auto largest_count{static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())};
@@ -89,8 +51,9 @@ Result<RecordingWriter, Error> RecordingWriter::begin(Database& database, const 
     for (const auto& [target, sql] : {
              std::pair{&writer.m_insert_snapshot,
                        "INSERT INTO snapshot VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, 0)"},
-             std::pair{&writer.m_insert_vcpu, "INSERT INTO snapshot_vcpu VALUES "
-                                              "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+             std::pair{&writer.m_insert_vcpu,
+                       "INSERT INTO snapshot_vcpu VALUES "
+                       "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
              std::pair{&writer.m_insert_access, "INSERT INTO access_count VALUES (?, ?, ?, ?, ?, ?)"},
              std::pair{&writer.m_insert_round_trips, "INSERT INTO round_trip_count VALUES (?, ?, ?, ?)"},
              std::pair{&writer.m_insert_sampled, "INSERT INTO sampled_count VALUES (?, ?, ?, ?, ?, ?, ?)"},
@@ -159,11 +122,12 @@ Result<void, Error> RecordingWriter::write_sampled(const VcpuSnapshot& vcpu, Row
 
 Result<void, Error> RecordingWriter::write_vcpu(const VcpuSnapshot& vcpu, Rows& rows) {
     const VcpuCounters& c{vcpu.counters};
-    if (auto done{m_insert_vcpu.run(
-            rows.snapshot_id, vcpu.vcpu, vcpu.tsc, text(vcpu.mode), vcpu.sample_interval, vcpu.generation,
-            c.round_trips, c.round_trip_ticks, c.l0_ticks, c.vm_exits, c.l2_exits_kept,
-            c.unknown_field_accesses, c.sync_reads, c.sync_writes, c.vmread_executed, c.vmwrite_executed,
-            c.vmptrld_executed, c.vmclear_executed, c.reloads, vcpu.last_reload_ticks)};
+    if (auto done{m_insert_vcpu.run(rows.snapshot_id, vcpu.vcpu, vcpu.tsc, text(vcpu.mode),
+                                    vcpu.sample_interval, vcpu.generation, c.round_trips, c.round_trip_ticks,
+                                    c.l0_ticks, c.vm_exits, c.l2_exits_kept, c.unknown_field_accesses,
+                                    c.sync_reads, c.sync_writes, c.vmread_executed, c.vmwrite_executed,
+                                    c.vmptrld_executed, c.vmclear_executed, c.reloads, vcpu.last_reload_ticks,
+                                    c.memory_reads, c.memory_writes)};
         !done) {
         return done;
     }

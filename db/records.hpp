@@ -97,6 +97,8 @@ struct VcpuCounters {
     std::uint64_t vmptrld_executed{0};
     std::uint64_t vmclear_executed{0};
     std::uint64_t reloads{0};
+    std::uint64_t memory_reads{0};
+    std::uint64_t memory_writes{0};
 };
 
 // All of them, for sums.
@@ -105,7 +107,7 @@ inline constexpr std::uint64_t VcpuCounters::*counter_members[]{
     &VcpuCounters::vm_exits,         &VcpuCounters::l2_exits_kept,    &VcpuCounters::unknown_field_accesses,
     &VcpuCounters::sync_reads,       &VcpuCounters::sync_writes,      &VcpuCounters::vmread_executed,
     &VcpuCounters::vmwrite_executed, &VcpuCounters::vmptrld_executed, &VcpuCounters::vmclear_executed,
-    &VcpuCounters::reloads};
+    &VcpuCounters::reloads,          &VcpuCounters::memory_reads,     &VcpuCounters::memory_writes};
 
 struct VcpuSnapshot {
     std::uint16_t vcpu{0};

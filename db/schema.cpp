@@ -7,26 +7,6 @@ namespace shadowtune::db {
 
 namespace {
 
-[[nodiscard]] std::string_view text(vmcs::Width width) {
-    switch (width) {
-    case vmcs::Width::bits16: return "16";
-    case vmcs::Width::bits64: return "64";
-    case vmcs::Width::bits32: return "32";
-    case vmcs::Width::natural: return "natural";
-    }
-    return {};
-}
-
-[[nodiscard]] std::string_view text(vmcs::Type type) {
-    switch (type) {
-    case vmcs::Type::control: return "control";
-    case vmcs::Type::read_only_data: return "read-only data";
-    case vmcs::Type::guest_state: return "guest state";
-    case vmcs::Type::host_state: return "host state";
-    }
-    return {};
-}
-
 [[nodiscard]] std::string_view text(vmcs::Shadowing rule) {
     if (vmcs::may_shadow_write(rule)) return "read and write";
     return vmcs::may_shadow_read(rule) ? "read" : "never";
@@ -40,7 +20,8 @@ namespace {
 } // namespace
 
 std::span<const Migration> migrations() {
-    static const Migration steps[]{{schema_v1}, {schema_v2}, {schema_v3}, {schema_v4}, {schema_v5}};
+    static const Migration steps[]{{schema_v1}, {schema_v2}, {schema_v3},
+                                   {schema_v4}, {schema_v5}, {schema_v6}};
     return steps;
 }
 
@@ -97,8 +78,9 @@ Result<void, Error> write_names(Connection& connection) {
     auto field{connection.prepare("INSERT INTO field VALUES (?, ?, ?, ?, ?, ?, ?)")};
     if (!field) return Failure{field.error()};
     for (const auto& info : vmcs::catalogue) {
-        auto done{field.value().run(info.encoding, info.symbol, info.name, text(info.width), text(info.type),
-                                    text(info.shadowing), vmcs::reason(info.shadowing))};
+        auto done{field.value().run(info.encoding, info.symbol, info.name, vmcs::text(info.width),
+                                    vmcs::text(info.type), text(info.shadowing),
+                                    vmcs::reason(info.shadowing))};
         if (!done) return done;
     }
     auto reason{connection.prepare("INSERT INTO exit_reason VALUES (?, ?)")};

@@ -46,5 +46,6 @@ extern const std::string_view schema_v2;
 extern const std::string_view schema_v3;
 extern const std::string_view schema_v4;
 extern const std::string_view schema_v5;
+extern const std::string_view schema_v6;
 
 } // namespace shadowtune::db

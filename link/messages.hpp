@@ -22,7 +22,7 @@
 
 namespace shadowtune::link {
 
-inline constexpr std::uint16_t protocol_version{3};
+inline constexpr std::uint16_t protocol_version{4};
 inline constexpr std::size_t max_payload{1024}; // bytes of one message
 
 enum class MessageType : std::uint8_t {
@@ -40,6 +40,7 @@ enum class MessageType : std::uint8_t {
     restore_commit = 0x0B,      // RestoreCommit
     fingerprint_request = 0x0C, // Command
     add_profile = 0x0D,         // AddProfile + image (link/recognition_messages.hpp)
+    timings_request = 0x0E,     // Command
     // VMM to host
     hello = 0x81,         // Hello
     snapshot_head = 0x82, // SnapshotHead
@@ -50,6 +51,7 @@ enum class MessageType : std::uint8_t {
     blob_chunk = 0x87,    // BlobChunk + bytes
     blob_state = 0x88,    // BlobState
     fingerprint = 0x89,   // FingerprintReport + fingerprint (link/recognition_messages.hpp)
+    timings = 0x8A,       // Timings
 };
 
 // How the bitmaps are made.
@@ -160,8 +162,10 @@ struct [[gnu::packed]] SnapshotHead {
     std::uint64_t vmwrite_executed;
     std::uint64_t vmptrld_executed;
     std::uint64_t vmclear_executed;
-    std::uint64_t reloads;                                   // bitmaps swapped since power-on
-    std::uint64_t last_reload_ticks;                         // L0's work at the safe point of the last reload
+    std::uint64_t memory_reads;      // trapped VMREADs in round trips whose operand is memory
+    std::uint64_t memory_writes;     // trapped VMWRITEs, likewise
+    std::uint64_t reloads;           // bitmaps swapped since power-on
+    std::uint64_t last_reload_ticks; // L0's work at the safe point of the last reload
     std::uint64_t round_trips_by_reason[vmcs::reason_slots]; // by basic exit reason of the L2 exit
 };
 
@@ -233,7 +237,8 @@ struct [[gnu::packed]] Status {
     std::uint64_t round_trips;
     std::uint64_t last_reload_ticks;
     char profile_name[32];
-    std::uint16_t sample_interval; // as of SetMode
+    std::uint16_t sample_interval;  // as of SetMode
+    std::uint64_t round_trip_ticks; // as of SnapshotHead
 };
 
 enum class L1State : std::uint8_t {
@@ -244,6 +249,24 @@ enum class L1State : std::uint8_t {
     saved = 4,               // until the host releases it
     awaited = 5,             // the VMM waits for a saved L1
     waiting_for_startup = 6, // a processor that L1 has not started, or has sent an INIT
+};
+
+// TSC ticks of one thing that was done so often.
+struct [[gnu::packed]] Timing {
+    std::uint32_t least;
+    std::uint32_t lower_quartile;
+    std::uint32_t median;
+    std::uint32_t upper_quartile;
+    std::uint32_t most;
+};
+
+// What the processor takes, measured before L1 ran.
+struct [[gnu::packed]] Timings {
+    std::uint32_t id;          // of the request
+    std::uint32_t repetitions; // 0: not measured, since this VMM was started anew for a saved L1
+    Timing vmptrld;            // of an active VMCS that is not current
+    Timing vmclear;            // of the current one
+    Timing exit_entry;         // an entry of L1 and its exit at once; all 0 where that failed
 };
 
 enum class LogLevel : std::uint8_t { info = 0, warning = 1, error = 2 };

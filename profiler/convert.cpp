@@ -69,6 +69,8 @@ void add_counters(db::VcpuSnapshot& out, const std::vector<link::Counter>& count
     out.counters.vmwrite_executed = head.vmwrite_executed;
     out.counters.vmptrld_executed = head.vmptrld_executed;
     out.counters.vmclear_executed = head.vmclear_executed;
+    out.counters.memory_reads = head.memory_reads;
+    out.counters.memory_writes = head.memory_writes;
     out.counters.reloads = head.reloads;
     for (std::size_t reason{0}; reason < vmcs::reason_slots; ++reason) {
         out.round_trips_by_reason[reason] = head.round_trips_by_reason[reason];

@@ -31,11 +31,9 @@ void choose(vmcs::ShadowSets& sets, vmcs::FieldIndex field, Choice choice) {
 // Of the choice over leaving the field trapped, per round trip.
 [[nodiscard]] double gain_of(Choice choice, vmcs::FieldIndex field, const Evidence& evidence,
                              const CostTable& costs) {
-    double gain{0};
-    if (choice != Choice::none) gain += evidence.reads[field].estimate * costs.trap_read - costs.sync_read;
-    if (choice == Choice::read_write)
-        gain += evidence.writes[field].estimate * costs.trap_write - costs.sync_write;
-    return gain;
+    const FieldGain gain{gain_of({evidence.reads[field].estimate, evidence.writes[field].estimate, 0, 1},
+                                 costs.fields[field])};
+    return (choice != Choice::none ? gain.read : 0) + (choice == Choice::read_write ? gain.write : 0);
 }
 
 // The estimates as a workload, for a budget's sake.
@@ -48,7 +46,7 @@ void choose(vmcs::ShadowSets& sets, vmcs::FieldIndex field, Choice choice) {
     for (std::size_t field{0}; field < vmcs::field_count; ++field) {
         const std::uint64_t reads{count(evidence.reads[field])};
         const std::uint64_t writes{count(evidence.writes[field])};
-        workload.fields[field] = {reads, writes, reads, writes};
+        workload.fields[field] = {reads, writes, reads, writes, 0};
     }
     return workload;
 }
@@ -92,18 +90,18 @@ Autotuner::Windows Autotuner::last_windows() const {
 }
 
 Choice Autotuner::best(vmcs::FieldIndex field, const Windows& windows, bool may_write) const {
+    const FieldCosts& costs{m_options.costs.fields[field]};
     const Choice now{choice_in(m_sets, field)};
     Choice warmest{Choice::none}; // by the estimates of the windows so far
     std::optional<Choice> less;
     for (const Evidence& evidence : windows) {
         const auto& [reads, writes]{std::tie(evidence.reads[field], evidence.writes[field])};
-        const auto decided{decided_choice(reads, writes, m_options.costs, may_write)};
+        const auto decided{decided_choice(reads, writes, costs, may_write)};
         if (decided && *decided > now) return *decided;
         const auto exactly{[](const RateInterval& rate) {
             return RateInterval{rate.estimate, rate.estimate, rate.estimate};
         }};
-        warmest =
-            std::max(warmest, *decided_choice(exactly(reads), exactly(writes), m_options.costs, may_write));
+        warmest = std::max(warmest, *decided_choice(exactly(reads), exactly(writes), costs, may_write));
         if (!less && decided && *decided < now && evidence.round_trips >= patience_of(field))
             less = std::max(*decided, warmest);
     }
@@ -153,8 +151,8 @@ void Autotuner::weigh(Verdict& verdict, const Windows& windows) const {
         verdict.sets = m_sets;
         return;
     }
-    verdict.kind =
-        regret < m_options.worth_of_reload * costs.trap_read ? Verdict::Kind::wait : Verdict::Kind::retune;
+    verdict.kind = regret < m_options.worth_of_reload * costs.dearest_read() ? Verdict::Kind::wait
+                                                                             : Verdict::Kind::retune;
 }
 
 void Autotuner::change_to(const Verdict& verdict, bool in_force) {

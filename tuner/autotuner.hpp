@@ -17,7 +17,7 @@
 namespace shadowtune::tuner {
 
 struct AutotunerOptions {
-    CostTable costs{published_costs};
+    CostTable costs{published_costs()};
     Budget budget{};
     vmcs::ProfileTarget target{};
     double confidence{0.99};                 // of the intervals that decide about shadowed fields

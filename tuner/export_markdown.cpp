@@ -1,4 +1,5 @@
 #include "tuner/exports.hpp"
+#include "tuner/optimizer.hpp"
 
 #include <array>
 #include <cstdio>
@@ -25,9 +26,10 @@ namespace {
 
 // What shadowing the field gains per round trip, in the words of the cost model.
 [[nodiscard]] std::string reason(const MeasuredRate& rate, bool write, const vmcs::FieldInfo& field,
-                                 const CostTable& costs) {
-    const double reads{rate.reads * costs.trap_read};
-    const double writes{rate.writes * costs.trap_write};
+                                 const FieldCosts& costs) {
+    const FieldUse use{rate.reads, rate.writes, 0, 1};
+    const double reads{read_cost(use, costs, false)};
+    const double writes{write_cost(use, costs, false, true)};
     std::string text{"reads save " + number(reads, 0) + ", a copy costs " + number(costs.sync_read, 0)};
     if (write) {
         text += "; writes save " + number(writes, 0) + ", a copy back costs " + number(costs.sync_write, 0);
@@ -55,9 +57,9 @@ namespace {
             return;
         }
         text += number(rate->second.reads, 4) + " | " + number(rate->second.writes, 4) + " | ";
-        text +=
-            (costs == nullptr ? "its costs are not known here" : reason(rate->second, write, field, *costs)) +
-            " |\n";
+        text += (costs == nullptr ? "its costs are not known here"
+                                  : reason(rate->second, write, field, costs->fields[index])) +
+                " |\n";
     });
     return text;
 }

@@ -67,7 +67,7 @@ public:
         // of 1.
         for (const Item& item : m_items)
             m_field_price = std::max(m_field_price, std::ranges::max(item.gain[read]));
-        m_sync_price = m_field_price / std::max(m_costs.sync_read + m_costs.sync_write, 1e-9);
+        m_sync_price = m_field_price / std::max(dearest_sync(), 1e-9);
         // Starting points: no shadow, the mean's optimum, and each workload's own.
         offer(std::vector<Choice>(m_items.size(), none));
         offer(choices_of(best_sets(mean_gains(mix, costs), costs, target, budget)));
@@ -110,8 +110,15 @@ private:
         if (useful) m_items.push_back(std::move(item));
     }
 
-    [[nodiscard]] double sync_of(std::size_t choice) const {
-        return (choice != none ? m_costs.sync_read : 0) + (choice == read_write ? m_costs.sync_write : 0);
+    [[nodiscard]] double sync_of(std::size_t item, std::size_t choice) const {
+        const FieldCosts& costs{m_costs.fields[m_items[item].field]};
+        return (choice != none ? costs.sync_read : 0) + (choice == read_write ? costs.sync_write : 0);
+    }
+    [[nodiscard]] double dearest_sync() const {
+        double dearest{0};
+        for (std::size_t i{0}; i < m_items.size(); ++i)
+            dearest = std::max(dearest, sync_of(i, read_write));
+        return dearest;
     }
 
     [[nodiscard]] vmcs::ShadowSets sets_of(const std::vector<Choice>& choices) const {
@@ -170,7 +177,7 @@ private:
             for (const Choice choice : {none, read, read_write}) {
                 values[choice] = -infinity;
                 if (!node[i][choice]) continue;
-                double value{choice == none ? 0 : -multipliers.field - multipliers.sync * sync_of(choice)};
+                double value{choice == none ? 0 : -multipliers.field - multipliers.sync * sync_of(i, choice)};
                 for (std::size_t k{0}; k < m_own.size(); ++k)
                     value += multipliers.weights[k] * m_items[i].gain[choice][k];
                 values[choice] = value;
@@ -195,7 +202,7 @@ private:
             for (std::size_t k{0}; k < slope.size(); ++k)
                 slope[k] -= m_items[i].gain[choice][k];
             fields += choice != none ? 1 : 0;
-            sync += sync_of(choice);
+            sync += sync_of(i, choice);
         }
         const double mean{std::accumulate(slope.begin(), slope.end(), 0.0) /
                           static_cast<double>(slope.size())};

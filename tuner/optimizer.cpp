@@ -55,11 +55,12 @@ void add(vmcs::ShadowSets& sets, vmcs::FieldIndex field, bool write) {
     std::vector<vmcs::FieldIndex> fields{};
     allowed.read.for_each([&](vmcs::FieldIndex index) {
         const FieldGain& gain{gains.fields[index]};
+        const FieldCosts& of{costs.fields[index]};
         KnapsackItem item{};
         // The first choice is R, but where only a write pays, for the read copy too.
-        if (gain.read > 0) item.choices.push_back({costs.sync_read, gain.read});
+        if (gain.read > 0) item.choices.push_back({of.sync_read, gain.read});
         if (allowed.write.test(index) && gain.write > 0 && gain.read + gain.write > 0) {
-            item.choices.push_back({costs.sync_read + costs.sync_write, gain.read + gain.write});
+            item.choices.push_back({of.sync_read + of.sync_write, gain.read + gain.write});
         }
         if (item.choices.empty()) return;
         items.push_back(std::move(item));
@@ -74,6 +75,13 @@ void add(vmcs::ShadowSets& sets, vmcs::FieldIndex field, bool write) {
     return sets;
 }
 
+[[nodiscard]] FieldUse use_of(vmcs::FieldIndex index, const Workload& workload) {
+    const FieldAccesses& field{workload.fields[index]};
+    return {static_cast<double>(field.reads),   static_cast<double>(field.writes),
+            static_cast<double>(field.changes), static_cast<double>(workload.round_trips),
+            workload.reads_to_memory,           workload.writes_from_memory};
+}
+
 [[nodiscard]] double gain_of(const vmcs::ShadowSets& sets, const Gains& gains) {
     double sum{0};
     sets.read.for_each([&](vmcs::FieldIndex index) { sum += gains.fields[index].read; });
@@ -83,37 +91,54 @@ void add(vmcs::ShadowSets& sets, vmcs::FieldIndex field, bool write) {
 
 } // namespace
 
-Gains gains_of(const Workload& workload, const CostTable& costs) {
-    const auto trips{static_cast<double>(workload.round_trips)};
-    Gains gains{};
-    for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
-        const FieldAccesses& field{workload.fields[i]};
-        gains.fields[i] = {
-            static_cast<double>(field.reads) * costs.trap_read - trips * costs.sync_read,
-            static_cast<double>(field.writes) * costs.trap_write - trips * costs.sync_write,
-        };
+double read_cost(const FieldUse& use, const FieldCosts& costs, bool shadowed) {
+    if (shadowed) return use.round_trips * costs.sync_read + use.changes * costs.sync_read_changed;
+    return use.reads * (costs.trap_read + use.reads_to_memory * costs.memory_read) +
+           std::min(use.reads, use.round_trips) * costs.fetch;
+}
+
+double write_cost(const FieldUse& use, const FieldCosts& costs, bool shadowed, bool read_shadowed) {
+    if (shadowed) {
+        return use.round_trips * costs.sync_write +
+               std::min(use.writes, use.round_trips) * costs.sync_write_changed;
     }
-    gains.fixed = trips * costs.fixed;
+    return use.writes * (costs.trap_write + use.writes_from_memory * costs.memory_write +
+                         (read_shadowed ? costs.update : 0));
+}
+
+FieldGain gain_of(const FieldUse& use, const FieldCosts& costs) {
+    const double trapped_write{write_cost(use, costs, false, true)};
+    return {read_cost(use, costs, false) + write_cost(use, costs, false, false) -
+                read_cost(use, costs, true) - trapped_write,
+            trapped_write - write_cost(use, costs, true, true)};
+}
+
+Gains gains_of(const Workload& workload, const CostTable& costs) {
+    Gains gains{};
+    for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i)
+        gains.fields[i] = gain_of(use_of(i, workload), costs.fields[i]);
+    gains.fixed = static_cast<double>(workload.round_trips) * costs.fixed;
     return gains;
 }
 
 double cost(const vmcs::ShadowSets& sets, const Workload& workload, const CostTable& costs) {
-    const auto trips{static_cast<double>(workload.round_trips)};
-    double sum{sets.hot_set().empty() ? 0.0 : trips * costs.fixed};
+    const bool used{!sets.hot_set().empty()};
+    double sum{used ? static_cast<double>(workload.round_trips) * costs.fixed : 0.0};
     for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
-        const FieldAccesses& field{workload.fields[i]};
-        sum +=
-            sets.read.test(i) ? trips * costs.sync_read : static_cast<double>(field.reads) * costs.trap_read;
-        sum += sets.write.test(i) ? trips * costs.sync_write
-                                  : static_cast<double>(field.writes) * costs.trap_write;
+        const FieldUse use{use_of(i, workload)};
+        const bool read{sets.read.test(i)};
+        sum += read_cost(use, costs.fields[i], read) +
+               write_cost(use, costs.fields[i], sets.write.test(i), read);
     }
     return sum;
 }
 
 double sync_cost(const vmcs::ShadowSets& sets, const CostTable& costs) {
     if (sets.hot_set().empty()) return 0;
-    return costs.fixed + static_cast<double>(sets.read.count()) * costs.sync_read +
-           static_cast<double>(sets.write.count()) * costs.sync_write;
+    double sum{costs.fixed};
+    sets.read.for_each([&](vmcs::FieldIndex i) { sum += costs.fields[i].sync_read; });
+    sets.write.for_each([&](vmcs::FieldIndex i) { sum += costs.fields[i].sync_write; });
+    return sum;
 }
 
 vmcs::ShadowSets best_sets(const Gains& gains, const CostTable& costs, const vmcs::ProfileTarget& target,

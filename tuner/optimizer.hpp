@@ -32,6 +32,21 @@ struct Gains {
     double fixed{0}; // what having a shadow at all takes of them
 };
 
+// Of one field over so many round trips. Rates may be given instead of counts, with one round trip.
+struct FieldUse {
+    double reads{0};
+    double writes{0};
+    double changes{0};
+    double round_trips{1};
+    double reads_to_memory{0};    // the share of the reads, as in Workload
+    double writes_from_memory{0}; // the share of the writes
+};
+// What its reads cost, and its writes, trapped or shadowed. Each VMWRITE counts as one of a new value.
+[[nodiscard]] double read_cost(const FieldUse& use, const FieldCosts& costs, bool shadowed);
+[[nodiscard]] double write_cost(const FieldUse& use, const FieldCosts& costs, bool shadowed,
+                                bool read_shadowed);
+[[nodiscard]] FieldGain gain_of(const FieldUse& use, const FieldCosts& costs);
+
 // Over the whole workload, so that whole counts and costs give whole numbers.
 [[nodiscard]] Gains gains_of(const Workload& workload, const CostTable& costs);
 

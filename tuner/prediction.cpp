@@ -31,6 +31,18 @@ Effect predict(const vmcs::ShadowSets& sets, const Workload& workload, const Cos
     return effect;
 }
 
+double predict_ticks(double trapped_ticks, const vmcs::ShadowSets& sets, const Workload& workload,
+                     const CostTable& costs) {
+    if (workload.round_trips == 0) return trapped_ticks;
+    Workload inside{workload};
+    for (FieldAccesses& field : inside.fields) {
+        field.reads = field.reads_in_round_trips;
+        field.writes = field.writes_in_round_trips;
+    }
+    return trapped_ticks +
+           (cost(sets, inside, costs) - cost({}, inside, costs)) / static_cast<double>(inside.round_trips);
+}
+
 Comparison compare(const vmcs::ShadowSets& tuned, const Workload& workload, const CostTable& costs,
                    const vmcs::FieldSet& offered) {
     return {predict({}, workload, costs), predict(full_shadow(offered), workload, costs),

@@ -21,6 +21,12 @@ struct Effect {
 // All zero for a workload without round trips, but for `synced`.
 [[nodiscard]] Effect predict(const vmcs::ShadowSets& sets, const Workload& workload, const CostTable& costs);
 
+// Ticks of a round trip, L0's and L1's work together, under `sets`: what it took with every access trapped
+// (`trapped_ticks`, measured), and what these sets change of that. `costs` must be in the unit of the ticks:
+// those that were measured on the same kind of machine. What L1 does outside of round trips is in neither.
+[[nodiscard]] double predict_ticks(double trapped_ticks, const vmcs::ShadowSets& sets,
+                                   const Workload& workload, const CostTable& costs);
+
 // The same workload under four kinds of shadowing.
 struct Comparison {
     Effect none;     // no shadow: every access traps

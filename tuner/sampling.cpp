@@ -32,9 +32,8 @@ struct Proportion {
             beta_quantile(events + 0.5, trials - events + 0.5, 1 - tail)};
 }
 
-[[nodiscard]] Choice cheapest(double reads, double writes, const CostTable& costs, bool may_write) {
-    const double read_gain{reads * costs.trap_read - costs.sync_read};
-    const double write_gain{writes * costs.trap_write - costs.sync_write};
+[[nodiscard]] Choice cheapest(const FieldUse& use, const FieldCosts& costs, bool may_write) {
+    const auto [read_gain, write_gain]{gain_of(use, costs)};
     if (may_write && write_gain > 0 && read_gain + write_gain > 0) return Choice::read_write;
     return read_gain > 0 ? Choice::read : Choice::none;
 }
@@ -44,17 +43,21 @@ struct Field {
     RateInterval reads;
     RateInterval writes;
     bool may_write{false};
+    double changes{0}; // per round trip
 
-    // The region of each choice is convex, so the corners speak for all rates between them.
-    [[nodiscard]] std::optional<Choice> choice(double narrowing, const CostTable& costs) const {
+    // Every gain goes one way with each rate, so the corners speak for all rates between them.
+    [[nodiscard]] std::optional<Choice> choice(double narrowing, const FieldCosts& costs) const {
         const auto edge{[narrowing](const RateInterval& rate, bool high) {
             return rate.estimate + narrowing * ((high ? rate.high : rate.low) - rate.estimate);
         }};
-        const Choice first{cheapest(edge(reads, false), edge(writes, false), costs, may_write)};
+        const auto cheapest_at{[&](double read_rate, double write_rate) {
+            return cheapest({read_rate, write_rate, changes, 1}, costs, may_write);
+        }};
+        const Choice first{cheapest_at(edge(reads, false), edge(writes, false))};
         for (const bool high_reads : {false, true}) {
             for (const bool high_writes : {false, true}) {
                 const double read_rate{edge(reads, high_reads)};
-                if (cheapest(read_rate, edge(writes, high_writes), costs, may_write) != first) return {};
+                if (cheapest_at(read_rate, edge(writes, high_writes)) != first) return {};
             }
         }
         return first;
@@ -62,7 +65,7 @@ struct Field {
 };
 
 // How much narrower the intervals have to be; 0 where even a thousandth does not decide.
-[[nodiscard]] double narrowing_needed(const Field& field, const CostTable& costs) {
+[[nodiscard]] double narrowing_needed(const Field& field, const FieldCosts& costs) {
     double decides{1e-3};
     double does_not{1};
     if (!field.choice(decides, costs)) return 0;
@@ -93,6 +96,7 @@ SampledWorkload sampled_workload_of(const db::Totals& totals) {
     SampledWorkload workload{};
     workload.sampled_round_trips = totals.sampled_round_trips;
     workload.round_trips = totals.counters.round_trips;
+    workload.round_trips_by_reason = totals.round_trips_by_reason;
     // Of each reason: what is not listed was not accessed.
     std::array<std::array<std::uint64_t, 2>, vmcs::field_count> seen{};
     for (const db::SampledTotal& total : totals.sampled) {
@@ -125,8 +129,9 @@ Workload estimated_workload(const SampledWorkload& sampled) {
     for (std::size_t field{0}; field < vmcs::field_count; ++field) {
         const std::uint64_t reads{estimate(sampled.reads[field])};
         const std::uint64_t writes{estimate(sampled.writes[field])};
-        workload.fields[field] = {reads, writes, reads, writes};
+        workload.fields[field] = {reads, writes, reads, writes, 0};
     }
+    estimate_changes(workload, sampled.round_trips_by_reason);
     return workload;
 }
 
@@ -171,26 +176,30 @@ void add_bounds(std::map<vmcs::FieldIndex, MeasuredRate>& rates, const SampledWo
 }
 
 std::optional<Choice> decided_choice(const RateInterval& reads, const RateInterval& writes,
-                                     const CostTable& costs, bool may_write) {
-    return Field{reads, writes, may_write}.choice(1, costs);
+                                     const FieldCosts& costs, bool may_write) {
+    return Field{reads, writes, may_write, 0}.choice(1, costs);
 }
 
 SampledDecision decide(const SampledWorkload& workload, const CostTable& costs,
                        const vmcs::ProfileTarget& target, double confidence) {
     const vmcs::ShadowSets allowed{vmcs::everything_allowed(target)};
     SampledDecision decision{};
+    const Workload estimated{estimated_workload(workload)};
+    const auto round_trips{std::max(static_cast<double>(estimated.round_trips), 1.0)};
     allowed.read.for_each([&](vmcs::FieldIndex index) {
         const Field field{rate_interval(workload.reads[index], workload, confidence),
                           rate_interval(workload.writes[index], workload, confidence),
-                          allowed.write.test(index)};
-        if (const auto choice{field.choice(1, costs)}) {
+                          allowed.write.test(index),
+                          static_cast<double>(estimated.fields[index].changes) / round_trips};
+        const FieldCosts& of{costs.fields[index]};
+        if (const auto choice{field.choice(1, of)}) {
             if (*choice != Choice::none) decision.sets.read.set(index);
             if (*choice == Choice::read_write) decision.sets.write.set(index);
             return;
         }
         Undecided undecided{index, field.reads, field.writes, {}};
         // Intervals narrow with the root of the sampled round trips.
-        if (const double narrowing{narrowing_needed(field, costs)}; narrowing > 0) {
+        if (const double narrowing{narrowing_needed(field, of)}; narrowing > 0) {
             const double factor{1 / (narrowing * narrowing) - 1};
             undecided.more_round_trips =
                 static_cast<std::uint64_t>(std::ceil(factor * static_cast<double>(workload.round_trips)));

@@ -28,7 +28,8 @@ struct SampledWorkload {
     std::array<SampledCount, vmcs::field_count> reads{};
     std::array<SampledCount, vmcs::field_count> writes{};
     std::uint64_t sampled_round_trips{0};
-    std::uint64_t round_trips{0}; // all, sampled or not
+    std::uint64_t round_trips{0};                                          // all, sampled or not
+    std::array<std::uint64_t, vmcs::reason_slots> round_trips_by_reason{}; // of all
 };
 
 [[nodiscard]] SampledWorkload sampled_workload_of(const db::Totals& totals);
@@ -62,7 +63,7 @@ void add_bounds(std::map<vmcs::FieldIndex, MeasuredRate>& rates, const SampledWo
 // rates. From what costs nothing to what covers most.
 enum class Choice : std::uint8_t { none, read, read_write };
 [[nodiscard]] std::optional<Choice> decided_choice(const RateInterval& reads, const RateInterval& writes,
-                                                   const CostTable& costs, bool may_write);
+                                                   const FieldCosts& costs, bool may_write);
 
 struct Undecided {
     vmcs::FieldIndex field{vmcs::no_field};

@@ -1,6 +1,22 @@
 #include "tuner/workload.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 namespace shadowtune::tuner {
+
+void estimate_changes(Workload& workload,
+                      const std::array<std::uint64_t, vmcs::reason_slots>& round_trips_by_reason) {
+    const auto all{static_cast<double>(workload.round_trips)};
+    double same{0}; // round trips that follow one of the same reason
+    for (const std::uint64_t trips : round_trips_by_reason)
+        same += workload.round_trips == 0 ? 0 : static_cast<double>(trips) * static_cast<double>(trips) / all;
+    const auto other{static_cast<std::uint64_t>(std::llround(std::max(all - same, 0.0)))};
+    for (std::size_t i{0}; i < vmcs::field_count; ++i) {
+        if (vmcs::catalogue[i].type == vmcs::Type::read_only_data) workload.fields[i].changes = other;
+    }
+    workload.fields[vmcs::index_of(vmcs::Field::guest_rip)].changes = workload.round_trips;
+}
 
 Workload workload_of(const db::Totals& totals) {
     Workload workload{};
@@ -12,6 +28,18 @@ Workload workload_of(const db::Totals& totals) {
         if (access.reason == vmcs::no_round_trip) continue;
         (read ? field.reads_in_round_trips : field.writes_in_round_trips) += access.count;
     }
+    estimate_changes(workload, totals.round_trips_by_reason);
+    std::uint64_t reads{0};
+    std::uint64_t writes{0};
+    for (const FieldAccesses& field : workload.fields) {
+        reads += field.reads_in_round_trips;
+        writes += field.writes_in_round_trips;
+    }
+    const auto share{[](std::uint64_t part, std::uint64_t whole) {
+        return whole == 0 ? 0 : std::min(static_cast<double>(part) / static_cast<double>(whole), 1.0);
+    }};
+    workload.reads_to_memory = share(totals.counters.memory_reads, reads);
+    workload.writes_from_memory = share(totals.counters.memory_writes, writes);
     return workload;
 }
 

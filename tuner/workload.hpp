@@ -16,12 +16,23 @@ struct FieldAccesses {
     std::uint64_t reads_in_round_trips{
         0}; // the numerators of rates: creation of a guest is not in a round trip
     std::uint64_t writes_in_round_trips{0};
+    // Round trips at whose beginning the value is another than at the last one's, as far as the counts tell.
+    std::uint64_t changes{0};
 };
 
 struct Workload {
     std::array<FieldAccesses, vmcs::field_count> fields{};
     std::uint64_t round_trips{0};
+    // Of the trapped accesses, the share whose operand is memory: L0 then walks L1's page tables.
+    double reads_to_memory{0};
+    double writes_from_memory{0};
 };
+
+// Fills in `changes` from the mix of exit reasons: L2's RIP is another at each exit, the exit's description
+// where the reason is another than before (as likely as in any two round trips), all else where L1 writes it,
+// which a copy back knows already.
+void estimate_changes(Workload& workload,
+                      const std::array<std::uint64_t, vmcs::reason_slots>& round_trips_by_reason);
 
 [[nodiscard]] Workload workload_of(const db::Totals& totals);
 

@@ -3,7 +3,9 @@
 // The encoding of a VMCS component: SDM Vol. 3C, section 25.11.2 "VMREAD, VMWRITE, and Encodings of VMCS
 // Fields", Table 25-21 (edition 325462-087).
 
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace shadowtune::vmcs {
 
@@ -12,6 +14,15 @@ enum class Width : std::uint8_t { bits16 = 0, bits64 = 1, bits32 = 2, natural = 
 
 // Bits 11:10 of an encoding.
 enum class Type : std::uint8_t { control = 0, read_only_data = 1, guest_state = 2, host_state = 3 };
+
+[[nodiscard]] constexpr std::string_view text(Width width) {
+    constexpr std::string_view names[]{"16", "64", "32", "natural"};
+    return names[static_cast<std::size_t>(width)];
+}
+[[nodiscard]] constexpr std::string_view text(Type type) {
+    constexpr std::string_view names[]{"control", "read-only data", "guest state", "host state"};
+    return names[static_cast<std::size_t>(type)];
+}
 
 // An encoding names the full field (even) or, for a 64-bit field, its upper 32 bits (odd).
 using Encoding = std::uint16_t;

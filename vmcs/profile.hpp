@@ -97,4 +97,11 @@ struct ProfileError {
     return sets;
 }
 
+// What of these sets the rules allow on this target.
+[[nodiscard]] constexpr ShadowSets allowed_part(const ShadowSets& sets, const ProfileTarget& target) {
+    const ShadowSets allowed{everything_allowed(target)};
+    const FieldSet read{sets.read & allowed.read};
+    return {read, sets.write & allowed.write & read};
+}
+
 } // namespace shadowtune::vmcs

@@ -21,6 +21,7 @@
 #include "hypervisor/nested/save.hpp"
 #include "hypervisor/version.hpp"
 #include "hypervisor/vmx/controls.hpp"
+#include "hypervisor/vmx/timings.hpp"
 #include "link/frame.hpp"
 
 #include <string_view>
@@ -360,6 +361,11 @@ extern "C" void boot_main(std::uint32_t magic, std::uint32_t information, boot::
         boot::start_other_processors(machine, processors, cpu::read_cr3());
     }
     nested::prepare_l1(vcpu, entry);
+    if (archive == nullptr) {
+        const auto revision{machine.hardware_msrs[vmx::msr::vmx_basic] & vmx::basic::revision_mask};
+        machine.timings = vmx::measure_timings(vcpu.hardware, vcpu.vmcs01.region, vcpu.shadow_region,
+                                               static_cast<std::uint32_t>(revision));
+    }
 
     auto& commands{commands_place.make(machine, &boot::give_up)};
     commands.greet(0);

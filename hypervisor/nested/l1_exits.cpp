@@ -18,6 +18,8 @@ using vmcs::ExitReason;
 
 // The hypervisor leaf: the one place where L0 says who it is.
 constexpr std::uint32_t hypervisor_leaf{0x4000'0000};
+// What is in force: EAX the generation, EBX, ECX and EDX the first 12 bytes of its profile's name.
+constexpr std::uint32_t generation_leaf{0x4000'0001};
 constexpr std::uint32_t vendor_ebx{0x64616873}; // "shad"
 constexpr std::uint32_t vendor_ecx{0x7574776F}; // "owtu"
 constexpr std::uint32_t vendor_edx{0x2020656E}; // "ne  "
@@ -28,6 +30,15 @@ constexpr std::uint32_t leaf7_ecx_pku{1U << 3}, leaf7_ecx_ospke{1U << 4};
 constexpr std::uint32_t leaf1_edx_ds{1U << 21}, leaf1_ecx_dtes64{1U << 2}, leaf1_ecx_ds_cpl{1U << 4};
 constexpr std::uint32_t leaf7_ebx_processor_trace{1U << 25}, leaf6_eax_hardware_feedback{1U << 19};
 
+[[nodiscard]] cpu::CpuidResult describe_generation(const shadow::Generation& generation) {
+    cpu::CpuidResult result{generation.number, 0, 0, 0};
+    static_assert(sizeof(generation.name) >= 3 * sizeof(std::uint32_t));
+    __builtin_memcpy(&result.ebx, generation.name, sizeof(result.ebx));
+    __builtin_memcpy(&result.ecx, generation.name + 4, sizeof(result.ecx));
+    __builtin_memcpy(&result.edx, generation.name + 8, sizeof(result.edx));
+    return result;
+}
+
 } // namespace
 
 void emulate_cpuid(Vcpu& vcpu) {
@@ -36,7 +47,9 @@ void emulate_cpuid(Vcpu& vcpu) {
     const auto subleaf{static_cast<std::uint32_t>(registers.rcx())};
     cpu::CpuidResult result{cpu::cpuid(leaf, subleaf)};
     if (leaf == hypervisor_leaf) {
-        result = {hypervisor_leaf, vendor_ebx, vendor_ecx, vendor_edx};
+        result = {generation_leaf, vendor_ebx, vendor_ecx, vendor_edx};
+    } else if (leaf == generation_leaf) {
+        result = describe_generation(*vcpu.in_force);
     } else if (leaf == 1) {
         // OSXSAVE mirrors the guest's CR4, which is not loaded now (SDM Vol. 2A, CPUID).
         const bool osxsave{(vcpu.hardware.read(F::guest_cr4) & cpu::cr4::osxsave) != 0};

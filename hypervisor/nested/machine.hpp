@@ -68,6 +68,7 @@ struct Machine {
     shadow::Recognition recognition{};
     devices::LinkPort link{devices::com2_base};
     std::uint64_t boot_id{0};
+    link::Timings timings{}; // but for the id
     std::uint64_t l1_memory_bytes{0};
     link::L1Kind l1_kind{link::L1Kind::unknown};
     char l1_name[sizeof(link::Hello::l1_name)]{};

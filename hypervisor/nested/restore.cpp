@@ -127,6 +127,8 @@ void load_counts(Vcpu& vcpu, const SavedVcpu& saved) {
     to.round_trip_ticks = from.round_trip_ticks;
     to.l0_ticks = from.l0_ticks;
     to.unknown_field_accesses = from.unknown_field_accesses;
+    to.memory_reads = from.memory_reads;
+    to.memory_writes = from.memory_writes;
     to.reloads = from.reloads;
     to.last_reload_ticks = from.last_reload_ticks;
     __builtin_memcpy(to.round_trips_by_reason, from.round_trips_by_reason, sizeof(to.round_trips_by_reason));

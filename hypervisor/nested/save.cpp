@@ -81,6 +81,8 @@ using link::SavedStateWriter;
     record.round_trip_ticks = s.round_trip_ticks;
     record.l0_ticks = s.l0_ticks;
     record.unknown_field_accesses = s.unknown_field_accesses;
+    record.memory_reads = s.memory_reads;
+    record.memory_writes = s.memory_writes;
     record.reloads = s.reloads;
     record.last_reload_ticks = s.last_reload_ticks;
     record.sync_reads = vcpu.shadow.sync_reads();

@@ -35,6 +35,8 @@ struct Statistics {
     std::uint64_t round_trip_ticks{0};
     std::uint64_t l0_ticks{0};
     std::uint64_t unknown_field_accesses{0};
+    std::uint64_t memory_reads{0};
+    std::uint64_t memory_writes{0};
     std::uint64_t reloads{0};
     std::uint64_t last_reload_ticks{0};
     std::uint64_t round_trips_by_reason[vmcs::reason_slots]{};

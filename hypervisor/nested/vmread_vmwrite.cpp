@@ -28,6 +28,9 @@ using vmx::InstructionError;
 }
 
 void count(Vcpu& vcpu, const FieldAccess& access, link::Access kind) {
+    if (access.operands.is_memory && vcpu.reason != vmcs::no_round_trip) {
+        ++(kind == link::Access::read ? vcpu.statistics.memory_reads : vcpu.statistics.memory_writes);
+    }
     if (vcpu.round_trip_is_sampled) return vcpu.counters->count_sampled(access.field, kind);
     vcpu.counters->count(access.field, access.high_half, kind, vcpu.reason);
 }

@@ -110,6 +110,8 @@ void freeze_counters(nested::Vcpu& vcpu) {
     head.vmwrite_executed = executed.vmwrite;
     head.vmptrld_executed = executed.vmptrld;
     head.vmclear_executed = executed.vmclear;
+    head.memory_reads = s.memory_reads;
+    head.memory_writes = s.memory_writes;
     head.reloads = s.reloads;
     head.last_reload_ticks = s.last_reload_ticks;
     __builtin_memcpy(head.round_trips_by_reason, s.round_trips_by_reason, sizeof(s.round_trips_by_reason));
@@ -174,6 +176,7 @@ void Commands::send_next_status() {
     status.last_reload_ticks = count(vcpu.statistics.last_reload_ticks);
     __builtin_memcpy(status.profile_name, generation.name, sizeof(status.profile_name));
     status.sample_interval = generation.sample_interval;
+    status.round_trip_ticks = count(vcpu.statistics.round_trip_ticks);
     m_machine.link.send(MessageType::status, status);
     if (++m_status_vcpu == m_machine.vcpu_count) m_status = 0;
 }
@@ -228,6 +231,12 @@ void Commands::execute(nested::Vcpu& vcpu, const link::Frame& frame) {
         m_status = command.id;
         m_status_vcpu = 0;
         return;
+    case MessageType::timings_request: {
+        link::Timings timings{m_machine.timings};
+        timings.id = command.id;
+        m_machine.link.send(MessageType::timings, timings);
+        return;
+    }
     case MessageType::snapshot_request: return begin_snapshot(vcpu, command.id);
     case MessageType::fingerprint_request: return send_fingerprint(command.id);
     case MessageType::add_profile: return add_profile(frame);

@@ -28,6 +28,7 @@ constexpr int most_refusals{3};
     status.newest_generation = record.newest_generation;
     status.tsc = record.tsc;
     status.round_trips = record.round_trips;
+    status.round_trip_ticks = record.round_trip_ticks;
     status.last_reload_ticks = record.last_reload_ticks;
     status.profile_name = unpack_text(record.profile_name, sizeof(record.profile_name));
     return status;
@@ -145,6 +146,19 @@ Result<FingerprintInfo, LinkError> Session::fingerprint() {
     if (auto ran{run(exchange)}; !ran) return Failure{ran.error()};
     info.boot_id = m_hello->boot_id;
     return info;
+}
+
+Result<Timings, LinkError> Session::timings() {
+    Timings timings{};
+    Exchange exchange{begin("its timings", MessageType::timings_request)};
+    exchange.payload = plain_command;
+    exchange.take = [&](const Frame& frame, std::uint32_t id) {
+        if (frame.type != MessageType::timings || !read_record(frame.payload, timings))
+            return Progress::foreign;
+        return timings.id == id ? Progress::done : Progress::foreign;
+    };
+    if (auto ran{run(exchange)}; !ran) return Failure{ran.error()};
+    return timings;
 }
 
 Result<std::uint32_t, LinkError> Session::load_profile(const ProfileImage& image) {

@@ -76,6 +76,8 @@ public:
     [[nodiscard]] Result<void, LinkError> add_profile(std::span<const std::byte> image, bool is_first);
     // One for each vCPU, in order.
     [[nodiscard]] Result<std::vector<VcpuStatus>, LinkError> status();
+    // What the processor's VMX instructions take.
+    [[nodiscard]] Result<Timings, LinkError> timings();
     // Stops L1 and brings its saved state (link/saved_state.hpp), whole: L1 stands still until it is
     // released. Each call of the three may be made again after an error, with another session too: what came
     // over stays.

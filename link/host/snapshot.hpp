@@ -78,6 +78,7 @@ struct VcpuStatus {
     std::uint32_t newest_generation{0}; // accepted
     std::uint64_t tsc{0};
     std::uint64_t round_trips{0};
+    std::uint64_t round_trip_ticks{0}; // as of SnapshotHead
     std::uint64_t last_reload_ticks{0};
     std::string profile_name;
 };

@@ -14,7 +14,7 @@ struct Named {
 };
 
 // By value: the head is packed, and its members have no address of their own.
-[[nodiscard]] std::array<Named, 14> cumulative(const SnapshotHead& head) {
+[[nodiscard]] std::array<Named, 16> cumulative(const SnapshotHead& head) {
     return {{
         {"tsc", head.tsc},
         {"round_trips", head.round_trips},
@@ -29,6 +29,8 @@ struct Named {
         {"vmwrite_executed", head.vmwrite_executed},
         {"vmptrld_executed", head.vmptrld_executed},
         {"vmclear_executed", head.vmclear_executed},
+        {"memory_reads", head.memory_reads},
+        {"memory_writes", head.memory_writes},
         {"reloads", head.reloads},
     }};
 }

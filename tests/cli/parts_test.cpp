@@ -16,7 +16,7 @@ namespace {
 
 [[nodiscard]] Result<tuner::Budget, CliError> parsed(const std::vector<std::string>& texts,
                                                      std::size_t offered = 147) {
-    return parse_budgets(texts, offered, tuner::published_costs);
+    return parse_budgets(texts, offered, tuner::published_costs());
 }
 
 TEST(Budget, SharesAndNumbers) {

@@ -252,6 +252,7 @@ TEST(Migration, ReleasedVersionsAreFrozen) {
     EXPECT_EQ(hash_of(db::schema_v3), 12885221163084587702U);
     EXPECT_EQ(hash_of(db::schema_v4), 6879526583686957467U);
     EXPECT_EQ(hash_of(db::schema_v5), 15483075553916531070U);
+    EXPECT_EQ(hash_of(db::schema_v6), 11236703697744610106U);
 }
 
 // A file of version 1, with counts in it, says the same when it has moved forward.

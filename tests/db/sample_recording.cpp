@@ -130,6 +130,8 @@ db::Snapshot sample_snapshot(std::uint64_t rounds, db::Mode mode) {
     }
     vcpu.counters.vm_exits = trips * 2;
     vcpu.counters.sync_reads = mode == db::Mode::trap ? 0 : trips * 2;
+    vcpu.counters.memory_reads = trips;
+    vcpu.counters.memory_writes = trips / 2;
     vcpu.counters.sync_writes = mode == db::Mode::trap ? 0 : trips * 6;
     db::Snapshot snapshot{};
     snapshot.at_ms = 1'800'000'000'000 + static_cast<std::int64_t>(rounds) * 100;

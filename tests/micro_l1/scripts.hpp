@@ -15,5 +15,6 @@ void run_vmx_errors(const Parameters& parameters);
 void run_features(const Parameters& parameters);
 void run_isolation(const Parameters& parameters);
 void run_shadowing(const Parameters& parameters);
+void run_calibrate(const Parameters& parameters);
 
 } // namespace shadowtune::micro_l1

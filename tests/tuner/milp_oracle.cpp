@@ -81,8 +81,8 @@ double milp_least_regret(std::span<const MilpWorkload> workloads, const tuner::C
         shadow_needs_use.add(read, -1);
         shadow_needs_use.at_least(problem, 0);
         fields.add(read, 1);
-        sync.add(read, costs.sync_read);
-        sync.add(write, costs.sync_write);
+        sync.add(read, costs.fields[i].sync_read);
+        sync.add(write, costs.fields[i].sync_write);
     }
     if (budget.fields) fields.at_most(problem, static_cast<double>(*budget.fields));
     if (budget.sync) sync.at_most(problem, *budget.sync);

@@ -124,7 +124,7 @@ protected:
         m_workload.fields[vmcs::index_of(field)].writes = writes;
     }
     [[nodiscard]] ShadowSets optimum(const Budget& budget = {}) const {
-        return tuner::optimize(m_workload, tuner::published_costs, m_target, budget);
+        return tuner::optimize(m_workload, tuner::published_costs(), m_target, budget);
     }
 
     ProfileTarget m_target{};

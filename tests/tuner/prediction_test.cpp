@@ -87,10 +87,10 @@ TEST_F(Prediction, ReadsTheRecording) {
 }
 
 TEST_F(Prediction, FourKindsOfShadowing) {
-    const auto sets{tuner::optimize(m_recent, tuner::published_costs, m_machine.profile_target())};
+    const auto sets{tuner::optimize(m_recent, tuner::published_costs(), m_machine.profile_target())};
     EXPECT_EQ(sets, test::tuned_profile());
     const auto effect{
-        tuner::compare(sets, m_recent, tuner::published_costs, m_machine.profile_target().offered)};
+        tuner::compare(sets, m_recent, tuner::published_costs(), m_machine.profile_target().offered)};
     EXPECT_DOUBLE_EQ(effect.none.trapped_reads, 3.7);
     EXPECT_DOUBLE_EQ(effect.none.trapped_writes, 1.7);
     EXPECT_DOUBLE_EQ(effect.none.synced, 0.0);
@@ -109,16 +109,16 @@ TEST_F(Prediction, FourKindsOfShadowing) {
 }
 
 TEST_F(Prediction, CreationOfAGuestIsCountedApart) {
-    const auto none{tuner::predict({}, m_all, tuner::published_costs)};
+    const auto none{tuner::predict({}, m_all, tuner::published_costs())};
     EXPECT_DOUBLE_EQ(none.trapped(), 5.4);
     EXPECT_DOUBLE_EQ(none.trapped_outside, 30.0 / 1100.0);
     // And does not make a field hot.
-    const auto sets{tuner::optimize(m_all, tuner::published_costs, m_machine.profile_target())};
+    const auto sets{tuner::optimize(m_all, tuner::published_costs(), m_machine.profile_target())};
     EXPECT_FALSE(sets.hot_set().test(Field::host_cr3));
 }
 
 TEST_F(Prediction, BothTablesFindTheSameHotSetHere) {
-    EXPECT_EQ(tuner::optimize(m_recent, tuner::instruction_costs, m_machine.profile_target()),
+    EXPECT_EQ(tuner::optimize(m_recent, tuner::instruction_costs(), m_machine.profile_target()),
               test::tuned_profile());
     EXPECT_EQ(tuner::find_costs("instructions")->unit, "instructions");
     EXPECT_EQ(tuner::find_costs("nonsense"), nullptr);
@@ -150,7 +150,7 @@ TEST(MeasuredTruth, KvmSteady) {
     tuner::Workload workload{};
     workload.round_trips = 10000;
     for (const Rate& rate : rates) {
-        workload.fields[vmcs::index_of(rate.field)] = {rate.reads, rate.writes, rate.reads, rate.writes};
+        workload.fields[vmcs::index_of(rate.field)] = {rate.reads, rate.writes, rate.reads, rate.writes, 0};
     }
     const vmcs::ProfileTarget target{everything(), false};
     for (const auto& costs : tuner::cost_tables()) {
@@ -160,7 +160,7 @@ TEST(MeasuredTruth, KvmSteady) {
         // Five fields are read-shadowed only because W needs R. The processor controls, 0.03 writes per exit
         // and no reads, pay for both copies in cycles (52 against 27), and do not in instructions (35 against
         // 40).
-        const bool cycles{costs.name == tuner::published_costs.name};
+        const bool cycles{costs.name == tuner::published_costs().name};
         const auto sets{tuner::optimize(workload, costs, target)};
         EXPECT_EQ(sets.read.count(), cycles ? 14U : 13U) << costs.name;
         EXPECT_EQ(sets.write.count(), cycles ? 6U : 5U) << costs.name;

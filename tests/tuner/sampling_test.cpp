@@ -148,7 +148,7 @@ TEST_F(Decision, OnlyWhereTheIntervalDecides) {
     writes(Field::guest_rip, 700);
     reads(Field::guest_cr3, 11); // 0.011, and anything from 0.006 to 0.019
     writes(Field::host_rsp, 400);
-    const auto decision{tuner::decide(m_workload, tuner::published_costs, m_target)};
+    const auto decision{tuner::decide(m_workload, tuner::published_costs(), m_target)};
     EXPECT_TRUE(decision.sets.write.test(Field::guest_rip));
     EXPECT_TRUE(decision.sets.read.test(Field::host_rsp));
     EXPECT_TRUE(decision.sets.write.test(Field::host_rsp));
@@ -167,7 +167,7 @@ TEST_F(Decision, OnlyWhereTheIntervalDecides) {
 TEST_F(Decision, MoreRoundTripsDecide) {
     reads(Field::guest_cr3, 20);
     reads(Field::guest_rip, 14);
-    const auto first{tuner::decide(m_workload, tuner::published_costs, m_target)};
+    const auto first{tuner::decide(m_workload, tuner::published_costs(), m_target)};
     ASSERT_FALSE(first.undecided.empty());
     std::uint64_t more{0};
     for (const auto& open : first.undecided)
@@ -178,21 +178,21 @@ TEST_F(Decision, MoreRoundTripsDecide) {
     m_workload.round_trips = static_cast<std::uint64_t>(64'000 * factor);
     reads(Field::guest_cr3, static_cast<std::uint64_t>(20 * factor));
     reads(Field::guest_rip, static_cast<std::uint64_t>(14 * factor));
-    const auto second{tuner::decide(m_workload, tuner::published_costs, m_target)};
+    const auto second{tuner::decide(m_workload, tuner::published_costs(), m_target)};
     EXPECT_TRUE(second.undecided.empty());
     EXPECT_EQ(second.sets.read.count(), 2U);
 }
 
 TEST_F(Decision, AtTheThresholdNothingDecides) {
     reads(Field::guest_cr3, 10);
-    const auto decision{tuner::decide(m_workload, tuner::published_costs, m_target)};
+    const auto decision{tuner::decide(m_workload, tuner::published_costs(), m_target)};
     ASSERT_EQ(decision.undecided.size(), 1U);
     EXPECT_FALSE(decision.undecided[0].more_round_trips.has_value());
 }
 
 TEST_F(Decision, NoSampleDecidesNothing) {
     m_workload.sampled_round_trips = 0;
-    const auto decision{tuner::decide(m_workload, tuner::published_costs, m_target)};
+    const auto decision{tuner::decide(m_workload, tuner::published_costs(), m_target)};
     EXPECT_TRUE(decision.sets.hot_set().empty());
     EXPECT_EQ(decision.undecided.size(), 4U);
 }

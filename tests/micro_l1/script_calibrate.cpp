@@ -1,0 +1,148 @@
+// calibrate: an L1 whose round trips are all alike, for the host to measure. L2 exits after each instruction;
+// L1 makes the accesses that the profile in force asks for by its name, and enters L2 again. L0 tells the
+// name by CPUID 40000001H.
+//
+//   KIND ENCODING x TIMES, such as r681ex10: KIND is one of those below; encoding and times are hexadecimal
+//   quit: the machine is powered off
+//
+// Any other name asks for no access.
+
+#include "tests/micro_l1/console.hpp"
+#include "tests/micro_l1/cpu.hpp"
+#include "tests/micro_l1/ept.hpp"
+#include "tests/micro_l1/report.hpp"
+#include "tests/micro_l1/scripts.hpp"
+#include "tests/micro_l1/vmcs_access.hpp"
+#include "tests/micro_l1/vmcs_setup.hpp"
+
+namespace shadowtune::micro_l1 {
+
+namespace {
+
+constexpr std::uint32_t generation_leaf{0x4000'0001};
+constexpr std::uint64_t rflags_fixed{1U << 1}, rflags_tf{1U << 8}, debug_exception{1U << 1};
+constexpr std::size_t name_bytes{12};
+
+enum class Kind : char {
+    none = '-',          // as often round the loop, without an access
+    read = 'r',          // VMREAD to a register
+    read_memory = 'R',   // to memory
+    write = 'w',         // VMWRITE of the value that the field has
+    write_memory = 'W',  // the same from memory
+    write_changed = 'c', // VMWRITE of a value that differs from the last one
+};
+
+struct Orders {
+    Kind kind{Kind::none};
+    std::uint64_t encoding{0};
+    std::uint64_t times{0};
+    bool quit{false};
+};
+
+Page g_vmcs;
+Ept g_ept;
+alignas(4096) std::uint8_t g_code[4096];
+alignas(16) std::uint8_t g_stack[256];
+
+// PUSH RAX and POP RAX to the page's end, and back: RIP and RSP are others at each exit.
+void write_l2_code() {
+    constexpr std::uint8_t push_rax{0x50}, pop_rax{0x58}, jump{0xE9};
+    constexpr std::int32_t jump_bytes{5};
+    constexpr std::int32_t used{4000};
+    for (std::int32_t i{0}; i < used; ++i)
+        g_code[i] = i % 2 == 0 ? push_rax : pop_rax;
+    g_code[used] = jump;
+    const std::int32_t back{-used - jump_bytes};
+    __builtin_memcpy(g_code + used + 1, &back, sizeof(back));
+}
+
+[[nodiscard]] std::uint64_t hexadecimal(std::string_view digits) {
+    std::uint64_t value{0};
+    for (const char digit : digits)
+        value = value * 16 + static_cast<std::uint64_t>(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+    return value;
+}
+
+[[nodiscard]] Orders parse(std::string_view name) {
+    constexpr std::string_view form{"r0000x00"};
+    if (name.starts_with("quit")) return {Kind::none, 0, 0, true};
+    if (name.size() < form.size() || name[5] != 'x') return {};
+    return {static_cast<Kind>(name[0]), hexadecimal(name.substr(1, 4)), hexadecimal(name.substr(6, 2)),
+            false};
+}
+
+// So often, with nothing in the loop but its own two instructions.
+template <typename Action>
+void repeat(std::uint64_t times, Action action) {
+    for (; times != 0; --times)
+        action();
+}
+
+void carry_out(const Orders& orders, std::uint64_t& value) {
+    constexpr std::uint64_t other{1U << 12}; // any bit that addresses and read shadows may have
+    const std::uint64_t encoding{orders.encoding};
+    std::uint64_t memory{value};
+    switch (orders.kind) {
+    case Kind::none: return repeat(orders.times, [] { asm volatile(""); });
+    case Kind::read:
+        return repeat(orders.times, [&] {
+            std::uint64_t read;
+            asm volatile("vmread %1, %0" : "=r"(read) : "r"(encoding) : "cc");
+        });
+    case Kind::read_memory:
+        return repeat(orders.times, [&] {
+            asm volatile("vmread %1, %0" : "=m"(memory) : "r"(encoding) : "cc");
+        });
+    case Kind::write:
+        return repeat(orders.times, [&] {
+            asm volatile("vmwrite %0, %1" : : "r"(value), "r"(encoding) : "cc");
+        });
+    case Kind::write_memory:
+        return repeat(orders.times, [&] {
+            asm volatile("vmwrite %0, %1" : : "m"(memory), "r"(encoding) : "cc");
+        });
+    case Kind::write_changed:
+        return repeat(orders.times, [&] {
+            value ^= other;
+            asm volatile("vmwrite %0, %1" : : "r"(value), "r"(encoding) : "cc");
+        });
+    }
+}
+
+// Until the host says quit. False where L2 cannot be entered.
+[[nodiscard]] bool serve() {
+    GuestRegisters registers{};
+    Orders orders{};
+    std::uint32_t generation{0};
+    std::uint64_t value{0};
+    for (bool launch{true};; launch = false) {
+        if (enter_l2(registers, launch) != EntryResult::exited) return false;
+        const CpuidResult in_force{cpuid(generation_leaf)};
+        if (in_force.eax != generation) {
+            generation = in_force.eax;
+            orders = parse({reinterpret_cast<const char*>(&in_force.ebx), name_bytes});
+            if (orders.quit) return true;
+            if (orders.times != 0) (void)vmread_shape(0, orders.encoding, value);
+        }
+        carry_out(orders, value);
+    }
+}
+
+} // namespace
+
+void run_calibrate(const Parameters&) {
+    write_l2_code();
+    g_ept.map_identity();
+    const L2Start start{physical(g_code), physical(g_stack) + sizeof(g_stack)};
+    if (!enter_vmx_operation() || !set_up_vmcs(g_vmcs, basic_controls(), g_ept, start)) return;
+    // L2 steps: a debug exception behind each instruction, of which L1 has to know nothing (SDM Vol. 3B,
+    // 18.3.1.4 "Single-Step Exception Condition").
+    set(vmcs::Field::guest_rflags, rflags_fixed | rflags_tf);
+    set(vmcs::Field::exception_bitmap, debug_exception);
+    print_line("CALIBRATING");
+    if (!serve()) {
+        fail("calibrate", "VM entry failed, VM-instruction error ", get(vmcs::Field::vm_instruction_error));
+    }
+}
+
+} // namespace shadowtune::micro_l1
