@@ -1,6 +1,7 @@
 // `shadowtune apply`: loads a profile into the running VMM, live.
 
 #include "cli/connection.hpp"
+#include "cli/measurement.hpp"
 #include "cli/verbs.hpp"
 #include "tuner/library.hpp"
 #include "tuner/profile_file.hpp"
@@ -19,6 +20,8 @@ struct Options {
     std::filesystem::path library;
     std::string list; // of those fixed today
     ConnectionOptions connection;
+    std::uint64_t measured_round_trips{1'000};
+    double measuring_s{5};
 };
 
 // The check that L0 will make anyway, made here first: the answer names the field before anything is sent.
@@ -58,6 +61,31 @@ struct Options {
     profile.name = "list " + std::string{name};
     profile.sets = vmcs::allowed_part(tuner::find_static_list(name)->sets(target.offered), target);
     return profile;
+}
+
+// Whether it does what was predicted, where L1 gives an occasion to see it.
+[[nodiscard]] int measure_and_print(link::Session& session, const tuner::Profile& profile,
+                                    const Options& options) {
+    const auto measured{measure(session, options.measured_round_trips, options.measuring_s)};
+    if (!measured) return fail(measured.error());
+    if (!measured.value()) {
+        note(fmt::format(
+            "not measured: L1 did not make {} round trips under it in {:g} s; 'shadowtune record' "
+            "and 'report --generations' show them later",
+            grouped(options.measured_round_trips), options.measuring_s));
+        return to_int(ExitCode::ok);
+    }
+    const Measurement& m{*measured.value()};
+    fmt::print(
+        "Measured    {:.4f} accesses trapped, {:.2f} fields copied, {:.0f} ticks ({:.0f} in L0) per round "
+        "trip, over {}\n",
+        m.trapped, m.copies, m.ticks, m.l0_ticks, grouped(m.round_trips));
+    if (profile.predicted) {
+        const tuner::Effect& predicted{profile.predicted->tuned};
+        fmt::print("Predicted   {:.4f} accesses trapped, at most {:.0f} fields copied, when it was tuned\n",
+                   predicted.trapped(), predicted.synced);
+    }
+    return finish_output();
 }
 
 [[nodiscard]] int run(const Options& options) {
@@ -105,7 +133,9 @@ struct Options {
     fmt::print("Generation  {}, in force on {} vCPU{}\n", generation, force.vcpus.size(),
                force.vcpus.size() == 1 ? "" : "s");
     fmt::print("Reload      {} ticks at the safe point\n", grouped(ticks));
-    return finish_output();
+    if (const int printed{finish_output()}; printed != 0) return printed;
+    return options.measured_round_trips == 0 ? to_int(ExitCode::ok)
+                                             : measure_and_print(session, profile.value(), options);
 }
 
 } // namespace
@@ -123,6 +153,12 @@ void add_apply_verb(CLI::App& app, int& exit_code) {
                      "Instead of it what this machine takes of one of today's fixed lists")
         ->check(CLI::IsMember(lists));
     add_connection_options(*verb, options->connection);
+    verb->add_option("--measure", options->measured_round_trips,
+                     "Round trips to measure it by once it is in force; 0: none")
+        ->capture_default_str();
+    verb->add_option("--measure-for", options->measuring_s, "Seconds to wait for them at most")
+        ->check(CLI::Range(0.0, 1e6))
+        ->capture_default_str();
     verb->footer("Ends with 0 once every vCPU runs the profile, with 1 where one has not passed a safe point "
                  "within the\n"
                  "timeout, with 5 where L0 refuses; the old bitmaps then stay in force.\n\n"

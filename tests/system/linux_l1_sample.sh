@@ -31,7 +31,7 @@ recorded() {
 run_workload
 recorded --mode trap
 "$SHADOWTUNE" tune "$database" --phase all -o "$WORK/profile.json" >"$WORK/tune.out"
-"$SHADOWTUNE" apply "$WORK/profile.json" --link "$LINK" >"$WORK/apply.out"
+"$SHADOWTUNE" apply "$WORK/profile.json" --measure 0 --link "$LINK" >"$WORK/apply.out"
 recorded --mode tuned
 for ((seed = 1; seed <= seeds; ++seed)); do recorded --mode "sample:$interval"; done
 type_line "quit"

@@ -1,0 +1,26 @@
+#pragma once
+
+// What the bitmaps in force do, measured on the running VMM.
+
+#include "cli/console.hpp"
+#include "link/host/session.hpp"
+
+#include <optional>
+
+namespace shadowtune::cli {
+
+// Per round trip.
+struct Measurement {
+    std::uint64_t round_trips{0}; // that it goes by: as many as were asked for, and those made meanwhile
+    double trapped{0};            // accesses, in round trips that were not sampled
+    double copies{0};             // fields copied between vmcs12 and the shadow VMCS, both ways
+    double ticks{0};              // L0's and L1's work
+    double l0_ticks{0};           // L0's
+};
+
+// Between two snapshots with at least so many round trips between them. None: L1 did not make them within the
+// timeout, or somebody changed the bitmaps meanwhile.
+[[nodiscard]] Result<std::optional<Measurement>, CliError>
+measure(link::Session& session, std::uint64_t round_trips, double timeout_s);
+
+} // namespace shadowtune::cli
