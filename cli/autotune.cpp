@@ -63,7 +63,7 @@ enum class End : std::uint8_t { interrupted, duration, l1_stopped };
     profile.workload = options.label;
     profile.cpu_model = options.cpu_model;
     profile.origin.tool_version = SHADOWTUNE_VERSION;
-    profile.origin.costs = options.costs;
+    profile.origin.costs = loop.costs().name;
     profile.sets = loop.sets();
     const auto saved{tuner::save_profile(profile, options.output)};
     if (!saved) return Failure{CliError{ExitCode::output_failed, saved.error()}};

@@ -34,6 +34,7 @@ public:
     [[nodiscard]] const vmcs::ShadowSets& sets() const { return m_autotuner->sets(); }
     [[nodiscard]] bool began() const { return m_autotuner.has_value(); }
     [[nodiscard]] unsigned retunes() const { return m_retunes; }
+    [[nodiscard]] const tuner::CostTable& costs() const { return m_options.tuner.costs; }
 
 private:
     [[nodiscard]] Result<void, CliError> begin();
