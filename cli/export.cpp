@@ -81,7 +81,7 @@ void add_export_verb(CLI::App& app, int& exit_code) {
                      "with fingerprints too; pages, the two bitmap pages; kvm, vmcs_shadow_fields.h of KVM; "
                      "xen, arrays for Xen; csv, the\n"
                      "hot set; curve, a CSV of what 'tune --curve' found; markdown, a report")
-        ->check(CLI::IsMember({"json", "image", "pages", "kvm", "xen", "csv", "curve", "markdown"}))
+        ->check(CLI::IsMember({"json", "image", "module", "pages", "kvm", "xen", "csv", "curve", "markdown"}))
         ->capture_default_str();
     verb->add_option("--recording", options->choice.recording,
                      "Its number in the database (default: the newest)")

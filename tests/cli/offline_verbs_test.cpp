@@ -223,6 +223,10 @@ TEST_F(Offline, Export) {
     const std::string file{(m_folder / "r.json").string()};
     EXPECT_EQ(run_program({"export", m_db, "--recording", "1", "-o", file}).code, 0);
     EXPECT_EQ(Json::parse(contents(file))["fields"].size(), 9U);
+    // Without fingerprints a module is the image alone.
+    const Outcome module{run_program({"export", m_profile, "--format", "module"})};
+    EXPECT_EQ(module.code, 0) << module.err;
+    EXPECT_EQ(module.out, run_program({"export", m_profile, "--format", "image"}).out);
     std::ofstream{m_profile} << "{";
     expect_error(run_program({"export", m_profile}), 3, "not JSON");
 }
