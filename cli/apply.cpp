@@ -24,17 +24,6 @@ struct Options {
     double measuring_s{5};
 };
 
-// The check that L0 will make anyway, made here first: the answer names the field before anything is sent.
-[[nodiscard]] Result<void, CliError> check(const Options& options, const tuner::Profile& profile,
-                                           const link::HelloInfo& hello) {
-    const auto valid{vmcs::validate(profile.sets, hello.profile_target())};
-    if (valid) return {};
-    return Failure{CliError{ExitCode::refused,
-                            fmt::format("{}: field {}: {}; tune again from a recording of this machine",
-                                        options.profile, vmcs::catalogue[valid.error().field].symbol,
-                                        vmcs::describe(valid.error().rule))}};
-}
-
 // For L0 to pick from when L1 runs its first L2.
 [[nodiscard]] int send_library(const Options& options) {
     const auto library{tuner::Library::load(options.library)};
@@ -106,7 +95,9 @@ struct Options {
     const auto hello{session.hello()};
     if (!hello) return fail(to_cli_error(hello.error()));
     if (!options.list.empty()) profile = profile_of_list(options.list, hello.value().profile_target());
-    if (const auto good{check(options, profile.value(), hello.value())}; !good) return fail(good.error());
+    if (const auto good{check_sets(profile.value().sets, hello.value().profile_target(), options.profile)};
+        !good)
+        return fail(good.error());
 
     const auto loaded{session.load_profile(tuner::to_image(profile.value()))};
     if (!loaded) return fail(to_cli_error(loaded.error()));

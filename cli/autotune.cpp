@@ -36,18 +36,15 @@ struct Options {
 // How the loop ended, where nothing failed.
 enum class End : std::uint8_t { interrupted, duration, l1_stopped };
 
-[[nodiscard]] Result<End, CliError> run_loop(TuningLoop& loop, link::Session& session, const Options& options,
-                                             const Interrupt& interrupt) {
+[[nodiscard]] Result<End, CliError> run_loop(TuningLoop& loop, profiler::Recorder& recorder,
+                                             const Options& options, const Interrupt& interrupt) {
     const auto start{Clock::now()};
     const std::chrono::duration<double> interval{options.interval_s};
     const std::chrono::duration<double> limit{options.duration_s};
     for (auto next{start};;
          next = std::max(next + std::chrono::ceil<Clock::duration>(interval), Clock::now())) {
-        while (Clock::now() < next && !interrupt.wanted()) {
-            const auto left{std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now())};
-            const auto listened{session.listen(std::min(left, std::chrono::milliseconds{100}))};
-            if (!listened) return Failure{to_cli_error(listened.error())};
-        }
+        if (const auto waited{recorder.wait_until(next)}; !waited)
+            return Failure{to_cli_error(waited.error())};
         if (interrupt.wanted()) return End::interrupted;
         const auto stopped{loop.step()};
         if (!stopped) return Failure{stopped.error()};
@@ -110,9 +107,10 @@ enum class End : std::uint8_t { interrupted, duration, l1_stopped };
     recorder_options.labels.workload = options.label;
     recorder_options.labels.cpu_model = options.cpu_model;
     recorder_options.labels.tool_version = SHADOWTUNE_VERSION;
+    recorder_options.stop = &interrupt.wanted();
     profiler::Recorder recorder{*connected.value(), database.value(), std::move(recorder_options)};
     TuningLoop loop{*connected.value(), database.value(), recorder, std::move(loop_options)};
-    const auto end{run_loop(loop, *connected.value(), options, interrupt)};
+    const auto end{run_loop(loop, recorder, options, interrupt)};
     const auto finished{recorder.finish()};
     const int code{conclude(loop, recorder, options)};
     if (!end) return fail(end.error());

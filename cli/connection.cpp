@@ -62,6 +62,16 @@ Result<std::unique_ptr<link::Session>, CliError> connect(const ConnectionOptions
     return std::move(session).value();
 }
 
+Result<void, CliError> check_sets(const vmcs::ShadowSets& sets, const vmcs::ProfileTarget& target,
+                                  std::string_view where) {
+    const auto valid{vmcs::validate(sets, target)};
+    if (valid) return {};
+    return Failure{CliError{ExitCode::refused,
+                            fmt::format("{}: field {}: {}; tune again from a recording of this machine",
+                                        where, vmcs::catalogue[valid.error().field].symbol,
+                                        vmcs::describe(valid.error().rule))}};
+}
+
 std::string mode_text(link::Mode mode, std::uint16_t sample_interval) {
     std::string text{db::text(static_cast<db::Mode>(mode))};
     if (mode == link::Mode::sample) text += " 1/" + std::to_string(sample_interval);

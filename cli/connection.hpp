@@ -25,6 +25,11 @@ void add_connection_options(CLI::App& verb, ConnectionOptions& options);
 // The exit code that goes with each kind of failure on the link.
 [[nodiscard]] CliError to_cli_error(const link::LinkError& error);
 
+// The check that L0 will make anyway, made before anything is sent: the answer names the field, and `where`
+// the sets are from. Error: refused.
+[[nodiscard]] Result<void, CliError> check_sets(const vmcs::ShadowSets& sets,
+                                                const vmcs::ProfileTarget& target, std::string_view where);
+
 // "trap", "tuned", "sample 1/64".
 [[nodiscard]] std::string mode_text(link::Mode mode, std::uint16_t sample_interval);
 

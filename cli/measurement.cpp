@@ -29,6 +29,15 @@ using Clock = std::chrono::steady_clock;
 
 } // namespace
 
+Measurement measurement_of(const db::Totals& totals) {
+    const auto each{[&](std::uint64_t count) {
+        return static_cast<double>(count) / static_cast<double>(totals.counters.round_trips);
+    }};
+    return {totals.counters.round_trips, totals.trapped_per_round_trip(),
+            each(totals.counters.sync_reads + totals.counters.sync_writes),
+            each(totals.counters.round_trip_ticks), each(totals.counters.l0_ticks)};
+}
+
 Result<std::optional<Measurement>, CliError> measure(link::Session& session, std::uint64_t round_trips,
                                                      double timeout_s) {
     constexpr std::chrono::milliseconds pause{50};
@@ -49,15 +58,9 @@ Result<std::optional<Measurement>, CliError> measure(link::Session& session, std
     const auto after{snapshot_of(session)};
     if (!after) return Failure{after.error()};
     const db::Totals totals{db::totals_between(before.value(), after.value())};
-    const std::uint64_t unsampled{totals.unsampled_round_trips()};
-    if (totals.first_generation != totals.generation || unsampled == 0) return std::optional<Measurement>{};
-    const auto each{[&](std::uint64_t count) {
-        return static_cast<double>(count) / static_cast<double>(totals.counters.round_trips);
-    }};
-    return std::optional{Measurement{totals.counters.round_trips,
-                                     static_cast<double>(totals.inside()) / static_cast<double>(unsampled),
-                                     each(totals.counters.sync_reads + totals.counters.sync_writes),
-                                     each(totals.counters.round_trip_ticks), each(totals.counters.l0_ticks)}};
+    if (totals.first_generation != totals.generation || totals.unsampled_round_trips() == 0)
+        return std::optional<Measurement>{};
+    return std::optional{measurement_of(totals)};
 }
 
 } // namespace shadowtune::cli

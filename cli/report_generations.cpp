@@ -21,21 +21,9 @@ struct Part {
     bool known{false}; // which fields it shadows
 };
 
-[[nodiscard]] double per_round_trip(std::uint64_t count, const db::Totals& totals) {
-    return static_cast<double>(count) / static_cast<double>(totals.counters.round_trips);
-}
-
 [[nodiscard]] Part part_of(const db::Generation& generation, db::Totals totals) {
-    Part part{{generation, totals.range, totals.counters.round_trips, 0, 0, 0, 0, {}}, {}, false};
-    part.known = generation.mode == db::Mode::trap || !generation.sets.hot_set().empty();
-    const std::uint64_t unsampled{totals.unsampled_round_trips()};
-    GenerationRow& row{part.row};
-    if (unsampled != 0) row.trapped = static_cast<double>(totals.inside()) / static_cast<double>(unsampled);
-    row.copies = per_round_trip(totals.counters.sync_reads + totals.counters.sync_writes, totals);
-    row.ticks = per_round_trip(totals.counters.round_trip_ticks, totals);
-    row.l0_ticks = per_round_trip(totals.counters.l0_ticks, totals);
-    part.totals = std::move(totals);
-    return part;
+    const bool known{generation.mode == db::Mode::trap || !generation.sets.hot_set().empty()};
+    return {{generation, totals.range, measurement_of(totals), {}}, std::move(totals), known};
 }
 
 // The last part in mode trap before this one, or else the first after it.
@@ -108,10 +96,10 @@ std::string generations_as_table(const std::vector<GenerationRow>& rows) {
         const db::Generation& g{row.generation};
         table.add({std::to_string(g.number), mode_text(static_cast<link::Mode>(g.mode), g.sample_interval),
                    g.profile_name, std::to_string(g.sets.read.count()), std::to_string(g.sets.write.count()),
-                   grouped(row.round_trips), number_or_dash(row.predicted, trapped_of, 4),
-                   fmt::format("{:.4f}", row.trapped), number_or_dash(row.predicted, synced_of, 0),
-                   fmt::format("{:.2f}", row.copies), fmt::format("{:.0f}", row.ticks),
-                   fmt::format("{:.0f}", row.l0_ticks)});
+                   grouped(row.measured.round_trips), number_or_dash(row.predicted, trapped_of, 4),
+                   fmt::format("{:.4f}", row.measured.trapped), number_or_dash(row.predicted, synced_of, 0),
+                   fmt::format("{:.2f}", row.measured.copies), fmt::format("{:.0f}", row.measured.ticks),
+                   fmt::format("{:.0f}", row.measured.l0_ticks)});
     }
     return table.text();
 }
@@ -125,8 +113,9 @@ std::string generations_as_csv(const std::vector<GenerationRow>& rows) {
         text += fmt::format("{},{},{},{},{},{},{},{},{},{},{:.6f},{},{:.4f},{:.3f},{:.3f}\n", g.number,
                             db::text(g.mode), g.sample_interval, csv_cell(g.profile_name),
                             g.sets.read.count(), g.sets.write.count(), row.range.from, row.range.to,
-                            row.round_trips, number_or_dash(row.predicted, trapped_of, 6), row.trapped,
-                            number_or_dash(row.predicted, synced_of, 0), row.copies, row.ticks, row.l0_ticks);
+                            row.measured.round_trips, number_or_dash(row.predicted, trapped_of, 6),
+                            row.measured.trapped, number_or_dash(row.predicted, synced_of, 0),
+                            row.measured.copies, row.measured.ticks, row.measured.l0_ticks);
     }
     return text;
 }
@@ -143,11 +132,11 @@ std::string generations_as_json(const std::vector<GenerationRow>& rows) {
                    {"fields_written", g.sets.write.count()},
                    {"from_snapshot", row.range.from},
                    {"to_snapshot", row.range.to},
-                   {"round_trips", row.round_trips},
-                   {"trapped", row.trapped},
-                   {"copies", row.copies},
-                   {"ticks", row.ticks},
-                   {"l0_ticks", row.l0_ticks}};
+                   {"round_trips", row.measured.round_trips},
+                   {"trapped", row.measured.trapped},
+                   {"copies", row.measured.copies},
+                   {"ticks", row.measured.ticks},
+                   {"l0_ticks", row.measured.l0_ticks}};
         if (row.predicted) {
             entry["predicted"] =
                 Json{{"trapped", row.predicted->trapped()}, {"copies", row.predicted->synced}};

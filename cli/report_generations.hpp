@@ -2,6 +2,7 @@
 
 // What each set of bitmaps was predicted to do, and what was measured under it.
 
+#include "cli/measurement.hpp"
 #include "cli/selection.hpp"
 #include "tuner/prediction.hpp"
 
@@ -14,12 +15,7 @@ namespace shadowtune::cli {
 struct GenerationRow {
     db::Generation generation;
     db::SnapshotRange range; // that was measured
-    std::uint64_t round_trips{0};
-    // Per round trip. Trapped: of round trips that were not sampled.
-    double trapped{0};
-    double copies{0}; // L0 skips one that would change nothing: at most what was predicted
-    double ticks{0};
-    double l0_ticks{0};
+    Measurement measured;    // copies: at most what was predicted
     // From the nearest part in mode trap with round trips, the one before it first. None where there is none,
     // or the sets are not known: L0 tells the name of a profile that somebody else loaded, and no more.
     std::optional<tuner::Effect> predicted;

@@ -49,9 +49,7 @@ Result<bool, CliError> TuningLoop::step() {
     if (!polled) return Failure{to_cli_error(polled.error())};
     db::Snapshot snapshot{m_recorder.last()};
     if (snapshot.vcpus.empty()) return false;
-    m_round_trips = 0;
-    for (const db::VcpuSnapshot& vcpu : snapshot.vcpus)
-        m_round_trips += vcpu.counters.round_trips;
+    m_round_trips = db::round_trips_of(snapshot);
     ++m_snapshot;
     if (const auto& recordings{m_recorder.summary().recordings}; recordings.size() != m_recordings) {
         m_recordings = recordings.size();
@@ -86,12 +84,7 @@ Result<void, CliError> TuningLoop::begin() {
     if (m_options.dry_run) return begin_dry_run(hello.value());
 
     const vmcs::ShadowSets sets{m_options.first.value_or(vmcs::ShadowSets{})};
-    if (const auto valid{vmcs::validate(sets, m_options.tuner.target)}; !valid) {
-        return Failure{CliError{
-            ExitCode::refused,
-            fmt::format("--profile: field {}: {}; tune again from a recording of this machine",
-                        vmcs::catalogue[valid.error().field].symbol, vmcs::describe(valid.error().rule))}};
-    }
+    if (const auto good{check_sets(sets, m_options.tuner.target, "--profile")}; !good) return good;
     m_autotuner.emplace(m_options.tuner, sets, sets);
     m_sampling = false;
     if (m_options.first) {

@@ -64,6 +64,11 @@ struct Totals {
     [[nodiscard]] std::uint64_t unsampled_round_trips() const {
         return counters.round_trips - sampled_round_trips;
     }
+    // 0 where there was none of these.
+    [[nodiscard]] double trapped_per_round_trip() const {
+        const std::uint64_t trips{unsampled_round_trips()};
+        return trips == 0 ? 0 : static_cast<double>(inside()) / static_cast<double>(trips);
+    }
 };
 
 // What L1 accessed in round trips between two snapshots, all vCPUs together.

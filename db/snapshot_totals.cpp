@@ -52,6 +52,13 @@ void take_accesses(Totals& totals, const Snapshot& earlier, const Snapshot& late
 
 } // namespace
 
+std::uint64_t round_trips_of(const Snapshot& snapshot) {
+    std::uint64_t sum{0};
+    for (const VcpuSnapshot& vcpu : snapshot.vcpus)
+        sum += vcpu.counters.round_trips;
+    return sum;
+}
+
 void add_access(Totals& totals, const AccessTotal& access) {
     totals.accesses.push_back(access);
     FieldTotal& sum{totals.fields[access.field]};

@@ -10,6 +10,9 @@ namespace shadowtune::db {
 // `earlier` lacks began at zero. `range` and `link` stay empty, `vcpu` is none.
 [[nodiscard]] Totals totals_between(const Snapshot& earlier, const Snapshot& later);
 
+// Of all vCPUs, since power-on.
+[[nodiscard]] std::uint64_t round_trips_of(const Snapshot& snapshot);
+
 // One more access of round trips that were not sampled, or of none, to its list and to all sums.
 void add_access(Totals& totals, const AccessTotal& access);
 

@@ -1,5 +1,6 @@
 #include "profiler/recorder.hpp"
 
+#include "db/snapshot_totals.hpp"
 #include "profiler/convert.hpp"
 
 #include <algorithm>
@@ -177,8 +178,8 @@ void Recorder::report(const db::Snapshot& snapshot) const {
     progress.snapshots = m_writer->snapshots();
     progress.generation = snapshot.vcpus.front().generation;
     progress.mode = snapshot.vcpus.front().mode;
+    progress.round_trips = db::round_trips_of(snapshot);
     for (const db::VcpuSnapshot& vcpu : snapshot.vcpus) {
-        progress.round_trips += vcpu.counters.round_trips;
         for (const db::AccessCount& access : vcpu.accesses)
             progress.accesses += access.count;
         for (const db::SampledCount& access : vcpu.sampled)

@@ -71,6 +71,9 @@ public:
     // one snapshot, and begins a recording where there is none; true where L1 is stopped.
     [[nodiscard]] Result<bool, RecorderError> poll();
     [[nodiscard]] Result<void, RecorderError> finish();
+    // Listens meanwhile; returns early where the stop flag is set.
+    using Time = std::chrono::steady_clock::time_point;
+    [[nodiscard]] Result<void, RecorderError> wait_until(Time time);
 
     // The bitmaps that this generation is made of, as the caller has sent them: L0 tells only the profile's
     // name. To be called before the first poll() that meets it.
@@ -81,13 +84,10 @@ public:
     [[nodiscard]] const db::Snapshot& last() const { return m_last; }
 
 private:
-    using Time = std::chrono::steady_clock::time_point;
-
     [[nodiscard]] Result<void, RecorderError> begin(std::uint64_t boot_id);
     [[nodiscard]] Result<void, RecorderError> store_generations(const link::Snapshot& snapshot,
                                                                 const std::vector<link::VcpuStatus>& status);
     [[nodiscard]] Result<void, RecorderError> store_fingerprint();
-    [[nodiscard]] Result<void, RecorderError> wait_until(Time time);
     [[nodiscard]] bool stop_wanted() const { return m_options.stop != nullptr && m_options.stop->load(); }
     void report(const db::Snapshot& snapshot) const;
 

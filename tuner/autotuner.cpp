@@ -11,13 +11,6 @@ namespace {
 constexpr std::uint64_t patience_growth{4};
 constexpr std::uint64_t window_growth{4};
 
-[[nodiscard]] std::uint64_t round_trips_of(const db::Snapshot& snapshot) {
-    std::uint64_t sum{0};
-    for (const db::VcpuSnapshot& vcpu : snapshot.vcpus)
-        sum += vcpu.counters.round_trips;
-    return sum;
-}
-
 [[nodiscard]] Choice choice_in(const vmcs::ShadowSets& sets, vmcs::FieldIndex field) {
     if (sets.write.test(field)) return Choice::read_write;
     return sets.read.test(field) ? Choice::read : Choice::none;
@@ -64,9 +57,7 @@ Verdict Autotuner::observe(db::Snapshot snapshot) {
     verdict.sets = m_sets;
     verdict.round_trips = totals.counters.round_trips;
     if (verdict.round_trips < m_options.least_round_trips) return verdict;
-    if (totals.unsampled_round_trips() != 0)
-        verdict.trapped =
-            static_cast<double>(totals.inside()) / static_cast<double>(totals.unsampled_round_trips());
+    verdict.trapped = totals.trapped_per_round_trip();
     const Windows windows{last_windows()};
     verdict.sets = propose(windows);
     weigh(verdict, windows);
