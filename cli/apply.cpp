@@ -44,14 +44,6 @@ struct Options {
     return finish_output();
 }
 
-// What of a fixed list this machine and these rules allow.
-[[nodiscard]] tuner::Profile profile_of_list(std::string_view name, const vmcs::ProfileTarget& target) {
-    tuner::Profile profile{};
-    profile.name = "list " + std::string{name};
-    profile.sets = vmcs::allowed_part(tuner::find_static_list(name)->sets(target.offered), target);
-    return profile;
-}
-
 // Whether it does what was predicted, where L1 gives an occasion to see it.
 [[nodiscard]] int measure_and_print(link::Session& session, const tuner::Profile& profile,
                                     const Options& options) {
@@ -94,7 +86,10 @@ struct Options {
     link::Session& session{*connected.value()};
     const auto hello{session.hello()};
     if (!hello) return fail(to_cli_error(hello.error()));
-    if (!options.list.empty()) profile = profile_of_list(options.list, hello.value().profile_target());
+    if (!options.list.empty()) {
+        profile =
+            tuner::profile_of_list(*tuner::find_static_list(options.list), hello.value().profile_target());
+    }
     if (const auto good{check_sets(profile.value().sets, hello.value().profile_target(), options.profile)};
         !good)
         return fail(good.error());
@@ -134,15 +129,12 @@ struct Options {
 void add_apply_verb(CLI::App& app, int& exit_code) {
     auto* verb{app.add_subcommand("apply", "Load a profile into the running VMM, without stopping L1")};
     const auto options{std::make_shared<Options>()};
-    std::vector<std::string> lists{};
-    for (const auto& list : tuner::static_lists())
-        lists.emplace_back(list.name);
     verb->add_option("profile", options->profile, "File made by 'shadowtune tune'");
     verb->add_option("--library", options->library,
                      "A directory of profiles instead, of which L0 picks one when L1 runs its first L2");
     verb->add_option("--list", options->list,
                      "Instead of it what this machine takes of one of today's fixed lists")
-        ->check(CLI::IsMember(lists));
+        ->check(CLI::IsMember(tuner::static_list_names()));
     add_connection_options(*verb, options->connection);
     verb->add_option("--measure", options->measured_round_trips,
                      "Round trips to measure it by once it is in force; 0: none")

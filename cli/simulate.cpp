@@ -153,16 +153,13 @@ void add_simulate_verb(CLI::App& app, int& exit_code) {
     auto* verb{
         app.add_subcommand("simulate", "Compute what sets of shadowed fields do to a recorded workload")};
     const auto options{std::make_shared<Options>()};
-    std::vector<std::string> lists{};
-    for (const auto& list : tuner::static_lists())
-        lists.emplace_back(list.name);
     verb->add_option("database", options->choice.file, "File made by 'shadowtune record' in mode trap")
         ->required();
     verb->add_option("--recording", options->choice.recording, "Its number in the file (default: the newest)")
         ->check(CLI::PositiveNumber);
     verb->add_option("--snapshots", options->choice.snapshots, "FROM:TO, as in report");
     verb->add_option("--list", options->lists, "One of today's fixed lists; may be repeated (default: all)")
-        ->check(CLI::IsMember(lists));
+        ->check(CLI::IsMember(tuner::static_list_names()));
     verb->add_option("--profile", options->profiles, "A profile made by 'shadowtune tune'; may be repeated");
     add_costs_option(*verb, options->costs);
     verb->add_option("--format", options->format, "table, csv or json")

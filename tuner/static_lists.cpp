@@ -175,6 +175,13 @@ std::span<const StaticList> static_lists() {
     return lists;
 }
 
+std::vector<std::string> static_list_names() {
+    std::vector<std::string> names{};
+    for (const StaticList& list : lists)
+        names.emplace_back(list.name);
+    return names;
+}
+
 const StaticList* find_static_list(std::string_view name) {
     const auto found{std::ranges::find(lists, name, &StaticList::name)};
     return found == lists.end() ? nullptr : &*found;
@@ -190,6 +197,13 @@ vmcs::ShadowSets full_shadow(const vmcs::FieldSet& offered) {
         if (vmcs::catalogue[index].type != vmcs::Type::read_only_data) sets.write.set(index);
     });
     return sets;
+}
+
+Profile profile_of_list(const StaticList& list, const vmcs::ProfileTarget& target) {
+    Profile profile{};
+    profile.name = "list " + std::string{list.name};
+    profile.sets = vmcs::allowed_part(list.sets(target.offered), target);
+    return profile;
 }
 
 } // namespace shadowtune::tuner

@@ -1,12 +1,15 @@
 #pragma once
 
-// What others shadow, to compare with. These are compared, never loaded: the catalogue's rules do not apply
-// to them.
+// What others shadow, to compare with. These are only compared: the catalogue's rules do not apply to them;
+// profile_of_list makes of one what can be loaded.
 
+#include "tuner/profile_file.hpp"
 #include "vmcs/profile.hpp"
 
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace shadowtune::tuner {
 
@@ -35,7 +38,13 @@ struct StaticList {
 // No shadow, everything, and the four lists of today's hypervisors, in this order.
 [[nodiscard]] std::span<const StaticList> static_lists();
 
+// Their names, in the same order.
+[[nodiscard]] std::vector<std::string> static_list_names();
+
 // The list of this name, or nullptr.
 [[nodiscard]] const StaticList* find_static_list(std::string_view name);
+
+// What `target` and the rules allow of a list: "list NAME".
+[[nodiscard]] Profile profile_of_list(const StaticList& list, const vmcs::ProfileTarget& target);
 
 } // namespace shadowtune::tuner

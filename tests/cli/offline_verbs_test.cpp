@@ -263,6 +263,23 @@ TEST_F(Offline, ImportTakesBackWhatExportWrites) {
               std::string::npos);
 }
 
+TEST_F(Offline, ImportMakesAProfileOfAFixedList) {
+    const std::string list{(m_folder / "list.json").string()};
+    const auto fields{[&](const std::string& name) {
+        const Outcome imported{run_program({"import", m_db, "--list", name, "-o", list})};
+        EXPECT_EQ(imported.code, 0) << imported.err;
+        const Json profile(Json::parse(contents(list)));
+        EXPECT_EQ(profile["name"], "list " + name);
+        return profile["fields"].size();
+    }};
+    EXPECT_EQ(fields("none"), 0U);
+    EXPECT_GT(fields("kvm"), 20U);
+    EXPECT_GT(fields("all"), fields("kvm"));
+    expect_error(run_program({"import", m_db + ":9", "--list", "kvm", "-o", list}), 3, "no recording 9");
+    EXPECT_EQ(run_program({"import", m_db, "--list", "hyper-v", "-o", list}).code, 2);
+    EXPECT_EQ(run_program({"import", m_db, "--list", "kvm", "--format", "csv", "-o", list}).code, 2);
+}
+
 TEST_F(Offline, BadDatabases) {
     expect_error(run_program({"report", (m_folder / "none.db").string()}), 3, "no such file");
     std::ofstream{m_folder / "text.db"} << std::string(5000, 'x');
