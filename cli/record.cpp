@@ -26,8 +26,11 @@ struct Options {
     std::string cpu_model;
     std::optional<RecordMode> mode;
     double interval_s{1};
-    double duration_s{0}; // 0: no limit
-    double quiet_s{0};    // 0: not asked for
+    double duration_s{0};         // 0: no limit
+    double quiet_s{0};            // 0: not asked for
+    std::uint64_t round_trips{0}; // 0: no limit
+
+    [[nodiscard]] bool limited() const { return duration_s > 0 || quiet_s > 0 || round_trips > 0; }
 };
 
 [[nodiscard]] std::optional<RecordMode> parse_mode(std::string_view text) {
@@ -64,7 +67,6 @@ struct Options {
     fmt::print("{} snapshots\nNext: shadowtune report {}\n", summary.snapshots, options.database);
     const int printed{finish_output()};
     if (printed != 0) return printed;
-    const bool limited{options.duration_s > 0 || options.quiet_s > 0};
     switch (summary.end) {
     case RecordingEnd::stopped:
     case RecordingEnd::duration: return to_int(ExitCode::ok);
@@ -74,7 +76,7 @@ struct Options {
     case RecordingEnd::link_lost:
         // Without a limit, a recording lasts as long as the machine: its end is the normal one.
         note(summary.trouble + "; what was recorded before is stored");
-        return to_int(limited ? ExitCode::unreachable : ExitCode::ok);
+        return to_int(options.limited() ? ExitCode::unreachable : ExitCode::ok);
     }
     return to_int(ExitCode::internal);
 }
@@ -90,7 +92,8 @@ struct Options {
 
     Progress progress{};
     Quiet quiet{options.quiet_s};
-    bool quiet_reached{false};
+    std::optional<std::uint64_t> at_first{}; // round trips
+    bool limit_reached{false};
     profiler::RecorderOptions recorder_options{};
     recorder_options.labels.workload = options.label;
     recorder_options.labels.cpu_model = options.cpu_model;
@@ -108,9 +111,14 @@ struct Options {
             fmt::format("recording {}: {} snapshots, {} round trips, {} accesses, mode {}, generation {}",
                         state.recording, state.snapshots, grouped(state.round_trips), grouped(state.accesses),
                         db::text(state.mode), state.generation));
-        if (options.quiet_s > 0 && !interrupt.wanted() &&
-            quiet.reached(state.round_trips, std::chrono::steady_clock::now())) {
-            quiet_reached = true;
+        if (!at_first) at_first = state.round_trips;
+        const bool quiet_now{options.quiet_s > 0 &&
+                             quiet.reached(state.round_trips, std::chrono::steady_clock::now())};
+        // A machine that boots anew counts from 0.
+        const bool enough{options.round_trips > 0 && state.round_trips > *at_first &&
+                          state.round_trips - *at_first >= options.round_trips};
+        if (!interrupt.wanted() && (quiet_now || enough)) {
+            limit_reached = true;
             interrupt.request();
         }
     };
@@ -121,9 +129,8 @@ struct Options {
     if (!summary) return fail(to_cli_error(summary.error()));
     const int code{conclude(options, summary.value())};
     // Without a limit Ctrl-C is how a recording ends; with one it came too early.
-    const bool limited{options.duration_s > 0 || options.quiet_s > 0};
-    const bool by_hand{interrupt.wanted() && !quiet_reached};
-    return code == 0 && by_hand && limited ? to_int(ExitCode::interrupted) : code;
+    const bool by_hand{interrupt.wanted() && !limit_reached};
+    return code == 0 && by_hand && options.limited() ? to_int(ExitCode::interrupted) : code;
 }
 
 } // namespace
@@ -154,19 +161,26 @@ void add_record_verb(CLI::App& app, int& exit_code) {
     auto* duration{
         verb->add_option("--duration", options->duration_s, "Seconds to record (default: until Ctrl-C)")
             ->check(CLI::Range(0.01, 1e7))};
-    verb->add_option("--until-quiet", options->quiet_s,
-                     "End once L1 has run L2 and then not for so many seconds (2 where none are given)")
-        ->expected(0, 1)
-        ->default_str("2")
-        ->check(CLI::Range(0.01, 3600.0))
-        ->excludes(duration);
+    auto* quiet{
+        verb->add_option("--until-quiet", options->quiet_s,
+                         "End once L1 has run L2 and then not for so many seconds (2 where none are given)")
+            ->expected(0, 1)
+            ->default_str("2")
+            ->check(CLI::Range(0.01, 3600.0))
+            ->excludes(duration)};
+    verb->add_option("--round-trips", options->round_trips,
+                     "End once L1 has made so many, all vCPUs together")
+        ->check(CLI::PositiveNumber)
+        ->excludes(duration)
+        ->excludes(quiet);
     verb->footer(
         "The first Ctrl-C takes a last snapshot and ends the recording, a second one ends at once. A killed\n"
         "recorder loses at most its last snapshot.\n\n"
         "Examples:\n"
         "  shadowtune record --link /tmp/lab.sock --db demo.db --mode trap --label compile --duration 30\n"
         "  shadowtune record --link /dev/ttyUSB0 --db host.db --interval 5\n"
-        "  shadowtune record --link /tmp/lab.sock --db demo.db --until-quiet");
+        "  shadowtune record --link /tmp/lab.sock --db demo.db --until-quiet\n"
+        "  shadowtune record --link /tmp/lab.sock --db demo.db --mode trap --round-trips 10000");
     verb->callback([options, &exit_code] { exit_code = run(*options); });
 }
 

@@ -222,9 +222,10 @@ LinkError Session::late(const Exchange& exchange) const {
                          " and did not come back within " + time + "; is the VMM still running?");
     }
     if (!m_greeted) {
-        return error(LinkErrorKind::timed_out,
-                     "no VMM answered within " + time +
-                         "; is shadowtune-vmm.elf booted, and is this its serial port (COM2)?");
+        return error(LinkErrorKind::timed_out, "no VMM answered within " + time +
+                                                   "; is shadowtune-vmm.elf booted, is this its serial port "
+                                                   "(COM2), and does no other program, such "
+                                                   "as a recorder, hold the link?");
     }
     return error(LinkErrorKind::timed_out,
                  "the VMM did not send " + std::string{exchange.what} + " within " + time + " (" +

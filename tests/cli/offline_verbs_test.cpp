@@ -302,9 +302,14 @@ TEST_F(Offline, Usage) {
                                                {"record", "--link", "x"}}) {
         EXPECT_EQ(run_program(wrong).code, 2);
     }
-    EXPECT_EQ(
-        run_program({"record", "--link", "/x", "--db", m_db, "--duration", "1", "--until-quiet", "1"}).code,
-        2);
+    for (const std::vector<std::string>& both :
+         std::vector<std::vector<std::string>>{{"--duration", "1", "--until-quiet", "1"},
+                                               {"--duration", "1", "--round-trips", "1"},
+                                               {"--until-quiet", "1", "--round-trips", "1"}}) {
+        std::vector<std::string> words{"record", "--link", "/x", "--db", m_db};
+        words.insert(words.end(), both.begin(), both.end());
+        EXPECT_EQ(run_program(words).code, 2);
+    }
 }
 
 TEST_F(Offline, HelpHasExamples) {
