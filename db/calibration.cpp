@@ -17,6 +17,7 @@ constexpr std::array<std::string_view, quantity_count> quantity_names{
     "trapped read, to memory",
     "trapped write",
     "trapped write, from memory",
+    "trapped, walk entry",
     "trapped write, update",
     "dirty",
     "dirty, combined",

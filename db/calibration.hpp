@@ -17,9 +17,10 @@ enum class Quantity : std::uint8_t {
     round_trip,           // a round trip of the calibration's L1 without any access, nothing shadowed
     trapped_read,         // a VMREAD that exits, value at hand; of its type
     trapped_read_fetch,   // besides, where the value is still in vmcs02; of its type
-    trapped_read_memory,  // besides, where the operand is memory
+    trapped_read_memory,  // besides, where the operand is memory, without the walk there
     trapped_write,        // a VMWRITE that exits and changes nothing; of its type
-    trapped_write_memory, // besides, where the operand is memory
+    trapped_write_memory, // besides, where the operand is memory, without the walk there
+    trapped_walk_entry,   // besides, for each paging-structure entry of L1's on the way to the operand
     trapped_write_update, // besides, where reads of the field are shadowed
     dirty,                // a changed field: what the next entry of L2 takes; of its type
     dirty_combined,       // the same for one that vmcs02 has in combination with L0's own
@@ -34,7 +35,7 @@ enum class Quantity : std::uint8_t {
     vmptrld,              // a VMPTRLD
     vmclear,              // a VMCLEAR of a VMCS that is current
 };
-inline constexpr std::size_t quantity_count{19};
+inline constexpr std::size_t quantity_count{20};
 
 // As in the file, and for people.
 [[nodiscard]] std::string_view text(Quantity quantity);

@@ -184,8 +184,8 @@ Result<std::uint32_t, Error> RecordingReader::complete_before(std::uint32_t sequ
 Result<void, Error> RecordingReader::read_accesses(Totals& totals, SnapshotRange starts) const {
     auto done{each_row(
         *m_database,
-        "SELECT encoding & ~1, access, reason, sum(count) FROM (" +
-            differences_in("access_count", "encoding, access, reason", {"count"}) +
+        "SELECT encoding & ~1, access, reason, sum(count), sum(in_memory) FROM (" +
+            differences_in("access_count", "encoding, access, reason", {"count", "in_memory"}) +
             ") GROUP BY 1, 2, 3 HAVING sum(count) > 0 ORDER BY 1, 2, 3",
         [&](const Statement& row) -> Result<void, Error> {
             const vmcs::FieldIndex field{vmcs::find(row.bits(0))};
@@ -193,7 +193,7 @@ Result<void, Error> RecordingReader::read_accesses(Totals& totals, SnapshotRange
             if (row.bits(2) >= vmcs::reason_slots)
                 return damaged(*m_database, "an access has an unknown exit reason");
             add_access(totals, {field, row.integer(1) == 0 ? Access::read : Access::write,
-                                static_cast<std::uint8_t>(row.integer(2)), row.bits(3)});
+                                static_cast<std::uint8_t>(row.integer(2)), row.bits(3), row.bits(4)});
             return {};
         },
         m_info.id, totals.range.from, totals.range.to, starts.from, starts.to, vcpu_of(totals))};
@@ -252,7 +252,7 @@ Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {
         " v.vm_exits, v.l2_exits_kept, v.unknown_field_accesses, v.sync_reads, v.sync_writes, "
         "v.vmread_executed,"
         " v.vmwrite_executed, v.vmptrld_executed, v.vmclear_executed, v.reloads, v.memory_reads, "
-        "v.memory_writes "
+        "v.memory_writes, v.walk_entries "
         "FROM snapshot_vcpu v JOIN snapshot s ON s.id = v.snapshot_id "
         "WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?2 AND ?3 AND (?4 < 0 OR v.vcpu = ?4)",
         [&](const Statement& row) -> Result<void, Error> {

@@ -21,6 +21,7 @@ struct AccessTotal {
     Access access{Access::read};
     std::uint8_t reason{vmcs::no_round_trip};
     std::uint64_t count{0};
+    std::uint64_t in_memory{0}; // as of AccessCount
 };
 
 struct FieldTotal {

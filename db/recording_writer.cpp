@@ -53,8 +53,8 @@ Result<RecordingWriter, Error> RecordingWriter::begin(Database& database, const 
                        "INSERT INTO snapshot VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, 0)"},
              std::pair{&writer.m_insert_vcpu,
                        "INSERT INTO snapshot_vcpu VALUES "
-                       "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
-             std::pair{&writer.m_insert_access, "INSERT INTO access_count VALUES (?, ?, ?, ?, ?, ?)"},
+                       "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+             std::pair{&writer.m_insert_access, "INSERT INTO access_count VALUES (?, ?, ?, ?, ?, ?, ?)"},
              std::pair{&writer.m_insert_round_trips, "INSERT INTO round_trip_count VALUES (?, ?, ?, ?)"},
              std::pair{&writer.m_insert_sampled, "INSERT INTO sampled_count VALUES (?, ?, ?, ?, ?, ?, ?)"},
              std::pair{&writer.m_insert_sampled_round_trips,
@@ -81,11 +81,13 @@ Result<bool, Error> RecordingWriter::is_due(const Key& key, std::uint64_t count,
 }
 
 Result<void, Error> RecordingWriter::write_accesses(const VcpuSnapshot& vcpu, Rows& rows) {
-    for (const auto& [encoding, access, reason, count] : vcpu.accesses) {
+    for (const auto& [encoding, access, reason, count, in_memory] : vcpu.accesses) {
         if (vmcs::find(encoding) == vmcs::no_field) return unknown_field();
+        // They change where the count does.
+        if (in_memory > count) return bad_data("the snapshot has more accesses in memory than accesses");
         const Key key{CountTable::access, vcpu.vcpu, encoding, access, reason};
         auto done{write_count(m_insert_access, key, count, rows, vcpu.vcpu, encoding,
-                              static_cast<int>(access), reason, count)};
+                              static_cast<int>(access), reason, count, in_memory)};
         if (!done) return done;
     }
     return {};
@@ -127,7 +129,7 @@ Result<void, Error> RecordingWriter::write_vcpu(const VcpuSnapshot& vcpu, Rows& 
                                     c.l0_ticks, c.vm_exits, c.l2_exits_kept, c.unknown_field_accesses,
                                     c.sync_reads, c.sync_writes, c.vmread_executed, c.vmwrite_executed,
                                     c.vmptrld_executed, c.vmclear_executed, c.reloads, vcpu.last_reload_ticks,
-                                    c.memory_reads, c.memory_writes)};
+                                    c.memory_reads, c.memory_writes, c.walk_entries)};
         !done) {
         return done;
     }

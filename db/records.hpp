@@ -71,6 +71,7 @@ struct AccessCount {
     Access access{Access::read};
     std::uint8_t reason{vmcs::no_round_trip}; // basic exit reason of the L2 exit being handled
     std::uint64_t count{0};
+    std::uint64_t in_memory{0}; // of these, with an operand in memory
 };
 
 // Accesses of a field in the sampled round trips of one exit reason, high halves included.
@@ -99,6 +100,7 @@ struct VcpuCounters {
     std::uint64_t reloads{0};
     std::uint64_t memory_reads{0};
     std::uint64_t memory_writes{0};
+    std::uint64_t walk_entries{0};
 };
 
 // All of them, for sums.
@@ -107,7 +109,8 @@ inline constexpr std::uint64_t VcpuCounters::*counter_members[]{
     &VcpuCounters::vm_exits,         &VcpuCounters::l2_exits_kept,    &VcpuCounters::unknown_field_accesses,
     &VcpuCounters::sync_reads,       &VcpuCounters::sync_writes,      &VcpuCounters::vmread_executed,
     &VcpuCounters::vmwrite_executed, &VcpuCounters::vmptrld_executed, &VcpuCounters::vmclear_executed,
-    &VcpuCounters::reloads,          &VcpuCounters::memory_reads,     &VcpuCounters::memory_writes};
+    &VcpuCounters::reloads,          &VcpuCounters::memory_reads,     &VcpuCounters::memory_writes,
+    &VcpuCounters::walk_entries};
 
 struct VcpuSnapshot {
     std::uint16_t vcpu{0};

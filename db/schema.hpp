@@ -47,5 +47,6 @@ extern const std::string_view schema_v3;
 extern const std::string_view schema_v4;
 extern const std::string_view schema_v5;
 extern const std::string_view schema_v6;
+extern const std::string_view schema_v7;
 
 } // namespace shadowtune::db

@@ -12,7 +12,7 @@ namespace {
 using Key = std::tuple<vmcs::FieldIndex, Access, std::uint8_t>;
 struct Counts {
     std::uint64_t count{0};
-    std::uint64_t squares{0};
+    std::uint64_t more{0}; // of a plain access in memory, of a sampled one the squares
 };
 using Sums = std::map<Key, Counts>;
 
@@ -31,22 +31,23 @@ void take_accesses(Totals& totals, const Snapshot& earlier, const Snapshot& late
     for_each_vcpu(earlier, later, [&](const VcpuSnapshot& vcpu, std::uint64_t sign) {
         for (const AccessCount& access : vcpu.accesses) {
             const auto encoding{static_cast<vmcs::Encoding>(access.encoding & ~1U)};
-            plain[{vmcs::find(encoding), access.access, access.reason}].count += sign * access.count;
+            Counts& counts{plain[{vmcs::find(encoding), access.access, access.reason}]};
+            counts.count += sign * access.count;
+            counts.more += sign * access.in_memory;
         }
         for (const SampledCount& access : vcpu.sampled) {
             Counts& counts{sampled[{vmcs::find(access.encoding), access.access, access.reason}]};
             counts.count += sign * access.count;
-            counts.squares += sign * access.squares;
+            counts.more += sign * access.squares;
         }
     });
     for (const auto& [key, counts] : plain) {
         const auto& [field, access, reason]{key};
-        if (counts.count != 0) add_access(totals, {field, access, reason, counts.count});
+        if (counts.count != 0) add_access(totals, {field, access, reason, counts.count, counts.more});
     }
     for (const auto& [key, counts] : sampled) {
         const auto& [field, access, reason]{key};
-        if (counts.count != 0)
-            totals.sampled.push_back({field, access, reason, counts.count, counts.squares});
+        if (counts.count != 0) totals.sampled.push_back({field, access, reason, counts.count, counts.more});
     }
 }
 

@@ -22,7 +22,7 @@
 
 namespace shadowtune::link {
 
-inline constexpr std::uint16_t protocol_version{4};
+inline constexpr std::uint16_t protocol_version{5};
 inline constexpr std::size_t max_payload{1024}; // bytes of one message
 
 enum class MessageType : std::uint8_t {
@@ -164,6 +164,7 @@ struct [[gnu::packed]] SnapshotHead {
     std::uint64_t vmclear_executed;
     std::uint64_t memory_reads;      // trapped VMREADs in round trips whose operand is memory
     std::uint64_t memory_writes;     // trapped VMWRITEs, likewise
+    std::uint64_t walk_entries;      // of L1's paging structures that L0 read for these operands
     std::uint64_t reloads;           // bitmaps swapped since power-on
     std::uint64_t last_reload_ticks; // L0's work at the safe point of the last reload
     std::uint64_t round_trips_by_reason[vmcs::reason_slots]; // by basic exit reason of the L2 exit
@@ -178,9 +179,10 @@ struct [[gnu::packed]] CounterRecord {
 
 enum class Access : std::uint8_t { read = 0, write = 1 };
 
-// Every trapped access is counted once: in a sampled round trip as a sampled one, else as a plain one.
-// Sampled ones appear when their round trip ends, so that they and the sampled round trips always agree; the
-// squares of how many each round trip made tell how far a rate may be off.
+// Every trapped access is counted once: in a sampled round trip as a sampled one, else as a plain one; a
+// plain one whose operand is memory besides as such. Sampled ones appear when their round trip ends, so that
+// they and the sampled round trips always agree; the squares of how many each round trip made tell how far a
+// rate may be off.
 enum class Counted : std::uint8_t {
     reads = 0,
     writes = 1,
@@ -188,11 +190,13 @@ enum class Counted : std::uint8_t {
     sampled_writes = 3,
     squared_reads = 4, // sum over the sampled round trips of the square of each one's reads
     squared_writes = 5,
-    sampled_round_trips = 6,
+    memory_reads = 6, // of `reads`, those to memory
+    memory_writes = 7,
+    sampled_round_trips = 8,
 };
-inline constexpr std::uint8_t last_counted{6};
+inline constexpr std::uint8_t last_counted{8};
 
-// Of reads or writes in any of their three forms.
+// Of reads or writes in any of their four forms.
 [[nodiscard]] constexpr Access access_of(Counted counted) {
     return static_cast<Access>(static_cast<unsigned>(counted) & 1U);
 }
@@ -201,7 +205,8 @@ inline constexpr std::uint8_t last_counted{6};
     if (record.counted > last_counted || record.reason >= vmcs::reason_slots) return false;
     const bool of_field{record.counted != static_cast<std::uint8_t>(Counted::sampled_round_trips)};
     if (!of_field) return record.encoding == 0;
-    const bool of_whole_field{record.counted > static_cast<std::uint8_t>(Counted::writes)};
+    const bool of_whole_field{record.counted >= static_cast<std::uint8_t>(Counted::sampled_reads) &&
+                              record.counted <= static_cast<std::uint8_t>(Counted::squared_writes)};
     return vmcs::find(record.encoding) != vmcs::no_field &&
            !(of_whole_field && vmcs::is_high_half(record.encoding));
 }

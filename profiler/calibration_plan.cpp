@@ -21,6 +21,7 @@ enum class Access : char {
     none = '-',
     read = 'r',
     read_memory = 'R',
+    read_small_page = 'P',
     write = 'w',
     write_memory = 'W',
     write_changed = 'c',
@@ -36,11 +37,12 @@ public:
 
     friend Ticks operator+(Ticks a, const Ticks& b) { return a.add(b, 1); }
     friend Ticks operator-(Ticks a, const Ticks& b) { return a.add(b, -1); }
-    friend Ticks operator/(Ticks a, double divisor) {
-        for (auto& [point, factor] : a.m_terms)
-            factor /= divisor;
+    friend Ticks operator*(Ticks a, double factor) {
+        for (auto& [point, term] : a.m_terms)
+            term *= factor;
         return a;
     }
+    friend Ticks operator/(const Ticks& a, double divisor) { return a * (1 / divisor); }
 
 private:
     Ticks& add(const Ticks& other, double sign) {
@@ -124,10 +126,15 @@ private:
             figure(Quantity::trapped_write, type, {}, one_more(Access::write, field, {}));
         }
         constexpr Field any{Field::cr0_read_shadow};
-        figure(Quantity::trapped_read_memory, {}, {},
-               one_more(Access::read_memory, any, {}) - one_more(Access::read, any, {}));
+        // L1 has pages of 2 MiB, and one of 4 KiB, whose entry is one more.
+        constexpr double large_page_entries{3};
+        const Ticks in_large_page{one_more(Access::read_memory, any, {})};
+        const Ticks entry{one_more(Access::read_small_page, any, {}) - in_large_page};
+        const Ticks walk{entry * large_page_entries};
+        figure(Quantity::trapped_walk_entry, {}, {}, entry);
+        figure(Quantity::trapped_read_memory, {}, {}, in_large_page - one_more(Access::read, any, {}) - walk);
         figure(Quantity::trapped_write_memory, {}, {},
-               one_more(Access::write_memory, any, {}) - one_more(Access::write, any, {}));
+               one_more(Access::write_memory, any, {}) - one_more(Access::write, any, {}) - walk);
         vmcs::ShadowSets followed{m_base};
         followed.read.set(any);
         figure(Quantity::trapped_write_update, {}, {},

@@ -20,27 +20,30 @@ namespace {
 
 void add_counters(db::VcpuSnapshot& out, const std::vector<link::Counter>& counters) {
     using link::Counted;
-    std::map<std::tuple<vmcs::Encoding, db::Access, std::uint8_t>, db::SampledCount> sampled{};
+    using Key = std::tuple<vmcs::Encoding, db::Access, std::uint8_t>;
+    std::map<Key, db::AccessCount> plain{};
+    std::map<Key, db::SampledCount> sampled{};
     for (const link::Counter& counter : counters) {
         if (counter.count == 0) continue;
-        const auto access{static_cast<db::Access>(link::access_of(counter.counted))};
+        const Key key{counter.encoding, static_cast<db::Access>(link::access_of(counter.counted)),
+                      counter.reason};
         switch (counter.counted) {
         case Counted::reads:
-        case Counted::writes:
-            out.accesses.push_back({counter.encoding, access, counter.reason, counter.count});
-            break;
+        case Counted::writes: plain[key].count = counter.count; break;
+        case Counted::memory_reads:
+        case Counted::memory_writes: plain[key].in_memory = counter.count; break;
         case Counted::sampled_round_trips:
             out.sampled_round_trips_by_reason[counter.reason] = counter.count;
             break;
         case Counted::sampled_reads:
-        case Counted::sampled_writes:
-            sampled[{counter.encoding, access, counter.reason}].count = counter.count;
-            break;
+        case Counted::sampled_writes: sampled[key].count = counter.count; break;
         case Counted::squared_reads:
-        case Counted::squared_writes:
-            sampled[{counter.encoding, access, counter.reason}].squares = counter.count;
-            break;
+        case Counted::squared_writes: sampled[key].squares = counter.count; break;
         }
+    }
+    for (const auto& [key, counts] : plain) {
+        const auto& [encoding, access, reason]{key};
+        out.accesses.push_back({encoding, access, reason, counts.count, counts.in_memory});
     }
     for (const auto& [key, sums] : sampled) {
         const auto& [encoding, access, reason]{key};
@@ -71,6 +74,7 @@ void add_counters(db::VcpuSnapshot& out, const std::vector<link::Counter>& count
     out.counters.vmclear_executed = head.vmclear_executed;
     out.counters.memory_reads = head.memory_reads;
     out.counters.memory_writes = head.memory_writes;
+    out.counters.walk_entries = head.walk_entries;
     out.counters.reloads = head.reloads;
     for (std::size_t reason{0}; reason < vmcs::reason_slots; ++reason) {
         out.round_trips_by_reason[reason] = head.round_trips_by_reason[reason];

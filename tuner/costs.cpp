@@ -108,6 +108,7 @@ CostTable measured_costs(const db::Calibration& calibration) {
         costs.update = of(Quantity::trapped_write_update);
         costs.memory_read = of(Quantity::trapped_read_memory);
         costs.memory_write = of(Quantity::trapped_write_memory);
+        costs.walk_entry = of(Quantity::trapped_walk_entry);
         costs.sync_read = figures.of(Quantity::sync_read, by_its_place(field));
         costs.sync_read_changed = of(Quantity::sync_read_changed);
         costs.sync_write = of(Quantity::sync_write);

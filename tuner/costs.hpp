@@ -21,6 +21,7 @@ struct FieldCosts {
     double update{0};             // besides, where the field is in R: the shadow VMCS must follow
     double memory_read{0};        // besides, where a trapped VMREAD's operand is memory
     double memory_write{0};       // besides, where a trapped VMWRITE's is
+    double walk_entry{0};         // besides, for each of L1's paging-structure entries on the way there
     double sync_read{0};          // R: vmcs12 to the shadow VMCS, per round trip
     double sync_read_changed{0};  // besides, where the value is another than at the last round trip
     double sync_write{0};         // W: the shadow VMCS to vmcs12, per round trip

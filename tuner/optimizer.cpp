@@ -77,9 +77,13 @@ void add(vmcs::ShadowSets& sets, vmcs::FieldIndex field, bool write) {
 
 [[nodiscard]] FieldUse use_of(vmcs::FieldIndex index, const Workload& workload) {
     const FieldAccesses& field{workload.fields[index]};
-    return {static_cast<double>(field.reads),   static_cast<double>(field.writes),
-            static_cast<double>(field.changes), static_cast<double>(workload.round_trips),
-            workload.reads_to_memory,           workload.writes_from_memory};
+    return {static_cast<double>(field.reads),
+            static_cast<double>(field.writes),
+            static_cast<double>(field.changes),
+            static_cast<double>(workload.round_trips),
+            static_cast<double>(field.reads_to_memory),
+            static_cast<double>(field.writes_from_memory),
+            workload.walk_entries};
 }
 
 [[nodiscard]] double gain_of(const vmcs::ShadowSets& sets, const Gains& gains) {
@@ -93,7 +97,8 @@ void add(vmcs::ShadowSets& sets, vmcs::FieldIndex field, bool write) {
 
 double read_cost(const FieldUse& use, const FieldCosts& costs, bool shadowed) {
     if (shadowed) return use.round_trips * costs.sync_read + use.changes * costs.sync_read_changed;
-    return use.reads * (costs.trap_read + use.reads_to_memory * costs.memory_read) +
+    return use.reads * costs.trap_read +
+           use.reads_to_memory * (costs.memory_read + use.walk_entries * costs.walk_entry) +
            std::min(use.reads, use.round_trips) * costs.fetch;
 }
 
@@ -102,8 +107,8 @@ double write_cost(const FieldUse& use, const FieldCosts& costs, bool shadowed, b
         return use.round_trips * costs.sync_write +
                std::min(use.writes, use.round_trips) * costs.sync_write_changed;
     }
-    return use.writes * (costs.trap_write + use.writes_from_memory * costs.memory_write +
-                         (read_shadowed ? costs.update : 0));
+    return use.writes * (costs.trap_write + (read_shadowed ? costs.update : 0)) +
+           use.writes_from_memory * (costs.memory_write + use.walk_entries * costs.walk_entry);
 }
 
 FieldGain gain_of(const FieldUse& use, const FieldCosts& costs) {

@@ -38,8 +38,9 @@ struct FieldUse {
     double writes{0};
     double changes{0};
     double round_trips{1};
-    double reads_to_memory{0};    // the share of the reads, as in Workload
-    double writes_from_memory{0}; // the share of the writes
+    double reads_to_memory{0};    // of the reads
+    double writes_from_memory{0}; // of the writes
+    double walk_entries{0};       // as in Workload
 };
 // What its reads cost, and its writes, trapped or shadowed. Each VMWRITE counts as one of a new value.
 [[nodiscard]] double read_cost(const FieldUse& use, const FieldCosts& costs, bool shadowed);

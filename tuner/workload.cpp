@@ -27,19 +27,14 @@ Workload workload_of(const db::Totals& totals) {
         (read ? field.reads : field.writes) += access.count;
         if (access.reason == vmcs::no_round_trip) continue;
         (read ? field.reads_in_round_trips : field.writes_in_round_trips) += access.count;
+        (read ? field.reads_to_memory : field.writes_from_memory) += access.in_memory;
     }
     estimate_changes(workload, totals.round_trips_by_reason);
-    std::uint64_t reads{0};
-    std::uint64_t writes{0};
-    for (const FieldAccesses& field : workload.fields) {
-        reads += field.reads_in_round_trips;
-        writes += field.writes_in_round_trips;
+    const std::uint64_t operands{totals.counters.memory_reads + totals.counters.memory_writes};
+    if (operands != 0) {
+        workload.walk_entries =
+            static_cast<double>(totals.counters.walk_entries) / static_cast<double>(operands);
     }
-    const auto share{[](std::uint64_t part, std::uint64_t whole) {
-        return whole == 0 ? 0 : std::min(static_cast<double>(part) / static_cast<double>(whole), 1.0);
-    }};
-    workload.reads_to_memory = share(totals.counters.memory_reads, reads);
-    workload.writes_from_memory = share(totals.counters.memory_writes, writes);
     return workload;
 }
 

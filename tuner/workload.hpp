@@ -16,6 +16,8 @@ struct FieldAccesses {
     std::uint64_t reads_in_round_trips{
         0}; // the numerators of rates: creation of a guest is not in a round trip
     std::uint64_t writes_in_round_trips{0};
+    std::uint64_t reads_to_memory{0}; // of those in round trips, the operands that lie in memory
+    std::uint64_t writes_from_memory{0};
     // Round trips at whose beginning the value is another than at the last one's, as far as the counts tell.
     std::uint64_t changes{0};
 };
@@ -23,9 +25,8 @@ struct FieldAccesses {
 struct Workload {
     std::array<FieldAccesses, vmcs::field_count> fields{};
     std::uint64_t round_trips{0};
-    // Of the trapped accesses, the share whose operand is memory: L0 then walks L1's page tables.
-    double reads_to_memory{0};
-    double writes_from_memory{0};
+    // Of L1's paging structures, read for an operand in memory: L0 has to walk them.
+    double walk_entries{0};
 };
 
 // Fills in `changes` from the mix of exit reasons: L2's RIP is another at each exit, the exit's description

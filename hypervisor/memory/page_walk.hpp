@@ -21,6 +21,7 @@ struct LinearTranslation {
     bool present{false};
     std::uint64_t physical{0};
     std::uint32_t error_code{0}; // of the page fault, where !present
+    std::uint32_t entries{0};    // of paging structures that were read, where present
 };
 
 namespace detail {
@@ -78,7 +79,8 @@ template <typename Memory>
     const bool long_mode{(state.efer & efer_lma) != 0};
     const bool pae{(state.cr4 & cr4_pae) != 0};
     const std::uint32_t write_bit{write ? fault_write : 0U};
-    int level{long_mode ? ((state.cr4 & cr4_la57) != 0 ? 5 : 4) : 2};
+    const int levels{long_mode ? ((state.cr4 & cr4_la57) != 0 ? 5 : 4) : 2};
+    int level{levels};
     const unsigned bits_per_level{pae ? 9U : 10U};
     const unsigned entry_size{pae ? 8U : 4U};
     std::uint64_t table{state.cr3 & (pae ? address_mask : 0xFFFF'F000)};
@@ -129,7 +131,7 @@ template <typename Memory>
             std::uint64_t base{entry & address_mask & ~offset_mask};
             // A 4-MiB page's bits 39:32 lie in bits 20:13 of its entry (PSE-36; SDM Vol. 3A, Table 4-4).
             if (!pae && level == 2) base = (entry & 0xFFC0'0000) | (entry >> 13 & 0xFF) << 32;
-            return {true, base | (linear & offset_mask), 0};
+            return {true, base | (linear & offset_mask), 0, static_cast<std::uint32_t>(levels - level + 1)};
         }
         table = entry & (pae ? address_mask : 0xFFFF'F000);
     }

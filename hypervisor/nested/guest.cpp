@@ -20,6 +20,7 @@ constexpr std::uint64_t rflags_tf{1U << 8}, rflags_rf{1U << 16};
     if (vcpu.runs_l2 && l1_uses_ept(vcpu)) return translate_l2_linear(vcpu, state, linear, write, physical);
     const auto translated{memory::translate(vcpu.machine.l1, state, linear, write)};
     physical = translated.physical;
+    vcpu.walk_entries += translated.entries;
     if (!translated.present) inject_page_fault(vcpu, linear, translated.error_code);
     return translated.present;
 }

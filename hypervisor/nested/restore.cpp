@@ -129,6 +129,7 @@ void load_counts(Vcpu& vcpu, const SavedVcpu& saved) {
     to.unknown_field_accesses = from.unknown_field_accesses;
     to.memory_reads = from.memory_reads;
     to.memory_writes = from.memory_writes;
+    to.walk_entries = from.walk_entries;
     to.reloads = from.reloads;
     to.last_reload_ticks = from.last_reload_ticks;
     __builtin_memcpy(to.round_trips_by_reason, from.round_trips_by_reason, sizeof(to.round_trips_by_reason));

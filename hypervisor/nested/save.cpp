@@ -83,6 +83,7 @@ using link::SavedStateWriter;
     record.unknown_field_accesses = s.unknown_field_accesses;
     record.memory_reads = s.memory_reads;
     record.memory_writes = s.memory_writes;
+    record.walk_entries = s.walk_entries;
     record.reloads = s.reloads;
     record.last_reload_ticks = s.last_reload_ticks;
     record.sync_reads = vcpu.shadow.sync_reads();

@@ -37,6 +37,7 @@ struct Statistics {
     std::uint64_t unknown_field_accesses{0};
     std::uint64_t memory_reads{0};
     std::uint64_t memory_writes{0};
+    std::uint64_t walk_entries{0};
     std::uint64_t reloads{0};
     std::uint64_t last_reload_ticks{0};
     std::uint64_t round_trips_by_reason[vmcs::reason_slots]{};
@@ -103,6 +104,9 @@ struct Vcpu {
     std::uint64_t last_init_exit{0}; // its number among the VM exits
     unsigned init_exits_in_a_row{0};
     std::atomic<bool> waits_for_startup{false}; // L1 or L2, in the wait-for-SIPI state
+
+    // Of L1's paging structures, read for the operand of the instruction that exited.
+    std::uint32_t walk_entries{0};
 
     // The vmcs12 whose state vmcs02 holds.
     std::uint64_t vmcs02_owner{no_vmcs12};

@@ -20,6 +20,7 @@ using vmx::InstructionError;
         vm_fail_invalid(vcpu);
         return false;
     }
+    vcpu.walk_entries = 0;
     access = decode_field_access(vcpu);
     if (access.field != vmcs::no_field && vcpu.machine.offered_fields.test(access.field)) return true;
     ++vcpu.statistics.unknown_field_accesses;
@@ -28,11 +29,14 @@ using vmx::InstructionError;
 }
 
 void count(Vcpu& vcpu, const FieldAccess& access, link::Access kind) {
-    if (access.operands.is_memory && vcpu.reason != vmcs::no_round_trip) {
+    const bool in_memory{access.operands.is_memory};
+    if (in_memory && vcpu.reason != vmcs::no_round_trip) {
         ++(kind == link::Access::read ? vcpu.statistics.memory_reads : vcpu.statistics.memory_writes);
+        vcpu.statistics.walk_entries += vcpu.walk_entries;
     }
     if (vcpu.round_trip_is_sampled) return vcpu.counters->count_sampled(access.field, kind);
     vcpu.counters->count(access.field, access.high_half, kind, vcpu.reason);
+    if (in_memory) vcpu.counters->count_in_memory(access.field, access.high_half, kind, vcpu.reason);
 }
 
 } // namespace

@@ -112,6 +112,7 @@ void freeze_counters(nested::Vcpu& vcpu) {
     head.vmclear_executed = executed.vmclear;
     head.memory_reads = s.memory_reads;
     head.memory_writes = s.memory_writes;
+    head.walk_entries = s.walk_entries;
     head.reloads = s.reloads;
     head.last_reload_ticks = s.last_reload_ticks;
     __builtin_memcpy(head.round_trips_by_reason, s.round_trips_by_reason, sizeof(s.round_trips_by_reason));

@@ -25,6 +25,11 @@ public:
         add(place_of(field, high_half, access), Family::plain, reason, 1);
     }
 
+    // Besides, where the operand is memory.
+    void count_in_memory(vmcs::FieldIndex field, bool high_half, link::Access access, std::uint8_t reason) {
+        add(place_of(field, high_half, access), Family::memory, reason, 1);
+    }
+
     // In a sampled round trip: appears when that ends. High halves count as their field, for the square is
     // that of both together.
     void count_sampled(vmcs::FieldIndex field, link::Access access) {
@@ -62,8 +67,8 @@ public:
 
 private:
     // Each of reads and writes, in the order of link::Counted.
-    enum class Family : std::uint8_t { plain = 0, sampled = 1, squared = 2 };
-    static constexpr std::size_t families{3};
+    enum class Family : std::uint8_t { plain = 0, sampled = 1, squared = 2, memory = 3 };
+    static constexpr std::size_t families{4};
     // Who is accessed and how: four for each field, by high half and kind of access.
     static constexpr std::size_t places{vmcs::field_count * 4};
 

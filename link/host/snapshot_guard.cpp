@@ -14,7 +14,7 @@ struct Named {
 };
 
 // By value: the head is packed, and its members have no address of their own.
-[[nodiscard]] std::array<Named, 16> cumulative(const SnapshotHead& head) {
+[[nodiscard]] std::array<Named, 17> cumulative(const SnapshotHead& head) {
     return {{
         {"tsc", head.tsc},
         {"round_trips", head.round_trips},
@@ -31,6 +31,7 @@ struct Named {
         {"vmclear_executed", head.vmclear_executed},
         {"memory_reads", head.memory_reads},
         {"memory_writes", head.memory_writes},
+        {"walk_entries", head.walk_entries},
         {"reloads", head.reloads},
     }};
 }
@@ -44,7 +45,7 @@ struct Named {
 [[nodiscard]] std::string name_of(const Counter& counter) {
     const std::string after{" after " + std::string{vmcs::exit_reason_names[counter.reason]}};
     if (counter.counted == Counted::sampled_round_trips) return "sampled round trips" + after;
-    constexpr std::string_view forms[]{"", "sampled ", "squared "};
+    constexpr std::string_view forms[]{"", "sampled ", "squared ", "memory "};
     return std::string{forms[static_cast<std::size_t>(counter.counted) / 2]} +
            (access_of(counter.counted) == Access::read ? "reads" : "writes") + " of " +
            std::string{vmcs::catalogue[vmcs::find(counter.encoding)].symbol} + after;

@@ -114,8 +114,8 @@ TEST_F(LinkVerbs, RecordUntilQuiet) {
 TEST_F(LinkVerbs, RecordSoManyRoundTrips) {
     FakeVmm vmm{{}};
     vmm.listen_unix(m_link);
-    const Outcome outcome{run_program(
-        {"record", "--link", m_link, "--db", m_db, "--interval", "0.05", "--round-trips", "2500"})};
+    const Outcome outcome{
+        run_program({"record", "--link", m_link, "--db", m_db, "--interval", "0.05", "--round-trips", "5"})};
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_TRUE(recorded().ended_ms.has_value());
     auto database{db::Database::open(m_db, db::OpenMode::read)};
@@ -124,7 +124,7 @@ TEST_F(LinkVerbs, RecordSoManyRoundTrips) {
     ASSERT_TRUE(reader);
     const auto totals{reader.value().totals(reader.value().whole().value())};
     ASSERT_TRUE(totals);
-    EXPECT_GE(totals.value().counters.round_trips, 2500U);
+    EXPECT_GE(totals.value().counters.round_trips, 5U);
 }
 
 TEST_F(LinkVerbs, RecordSaysWhenL1WasStopped) {

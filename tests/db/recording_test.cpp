@@ -245,6 +245,9 @@ TEST_F(Recording, BadSnapshotsAreRefusedWhole) {
     auto odd{test::sample_snapshot(11)};
     odd.vcpus[0].accesses.push_back({0x681F, Access::read, 10, 1}); // RIP has no high half
     expect_bad(odd);
+    auto memory{test::sample_snapshot(11)};
+    memory.vcpus[0].accesses[0].in_memory = memory.vcpus[0].accesses[0].count + 1;
+    expect_bad(memory);
     auto reason{test::sample_snapshot(11)};
     reason.vcpus[0].accesses[0].reason = 81;
     expect_bad(reason);

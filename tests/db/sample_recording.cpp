@@ -122,8 +122,9 @@ db::Snapshot sample_snapshot(std::uint64_t rounds, db::Mode mode) {
         }
         const auto& set{habit.access == Access::read ? shadowed.read : shadowed.write};
         if (set.test(habit.field)) continue;
-        vcpu.accesses.push_back({vmcs::encoding_of(habit.field), habit.access, habit.reason,
-                                 (rounds - sampled) * habit.per_round});
+        const std::uint64_t plain{(rounds - sampled) * habit.per_round};
+        vcpu.accesses.push_back(
+            {vmcs::encoding_of(habit.field), habit.access, habit.reason, plain, plain / 2});
     }
     for (const Field field : created) {
         vcpu.accesses.push_back({vmcs::encoding_of(field), Access::write, vmcs::no_round_trip, 10});
@@ -132,6 +133,7 @@ db::Snapshot sample_snapshot(std::uint64_t rounds, db::Mode mode) {
     vcpu.counters.sync_reads = mode == db::Mode::trap ? 0 : trips * 2;
     vcpu.counters.memory_reads = trips;
     vcpu.counters.memory_writes = trips / 2;
+    vcpu.counters.walk_entries = trips * 6;
     vcpu.counters.sync_writes = mode == db::Mode::trap ? 0 : trips * 6;
     db::Snapshot snapshot{};
     snapshot.at_ms = 1'800'000'000'000 + static_cast<std::int64_t>(rounds) * 100;

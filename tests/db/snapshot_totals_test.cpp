@@ -17,7 +17,13 @@ void expect_equal(const db::Totals& a, const db::Totals& b) {
     EXPECT_EQ(a.round_trips_by_reason, b.round_trips_by_reason);
     EXPECT_EQ(a.sampled_round_trips_by_reason, b.sampled_round_trips_by_reason);
     EXPECT_EQ(a.sampled_round_trips, b.sampled_round_trips);
-    EXPECT_EQ(a.accesses.size(), b.accesses.size());
+    ASSERT_EQ(a.accesses.size(), b.accesses.size());
+    std::uint64_t in_memory{0};
+    for (std::size_t i{0}; i < a.accesses.size(); ++i) {
+        EXPECT_EQ(a.accesses[i].in_memory, b.accesses[i].in_memory);
+        in_memory += a.accesses[i].in_memory;
+    }
+    EXPECT_GT(in_memory, 0U);
     ASSERT_EQ(a.sampled.size(), b.sampled.size());
     const auto sum{[](const db::Totals& totals) {
         std::uint64_t squares{0};

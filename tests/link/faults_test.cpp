@@ -62,11 +62,12 @@ TEST(Decoder, RefusesEveryTruncation) {
 
 TEST(Decoder, RefusesAnotherVersionAShortAndALongFrame) {
     FrameDecoder decoder;
-    ASSERT_EQ(feed(decoder, raw_frame({4, 0x86, 0, 0, 'x'})).size(), 1U) << "the helper makes good frames";
-    EXPECT_TRUE(feed(decoder, raw_frame({3, 0x86, 1, 0, 'x'})).empty());
-    EXPECT_TRUE(feed(decoder, raw_frame({4, 0x86, 1})).empty());
+    ASSERT_EQ(feed(decoder, raw_frame({protocol_version, 0x86, 0, 0, 'x'})).size(), 1U)
+        << "the helper makes good frames";
+    EXPECT_TRUE(feed(decoder, raw_frame({protocol_version - 1, 0x86, 1, 0, 'x'})).empty());
+    EXPECT_TRUE(feed(decoder, raw_frame({protocol_version, 0x86, 1})).empty());
     Bytes longest(frame_header_size + max_payload, 0x00);
-    longest[0] = 4;
+    longest[0] = protocol_version;
     EXPECT_EQ(feed(decoder, raw_frame(longest)).size(), 1U);
     longest.push_back(0x00);
     EXPECT_TRUE(feed(decoder, raw_frame(longest)).empty());

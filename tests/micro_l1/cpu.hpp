@@ -50,6 +50,9 @@ struct CpuidResult {
     return value;
 }
 
+inline void write_cr3(std::uint64_t value) {
+    asm volatile("movq %0, %%cr3" : : "r"(value) : "memory");
+}
 [[nodiscard]] inline std::uint64_t read_cr3() {
     std::uint64_t value;
     asm volatile("movq %%cr3, %0" : "=r"(value));

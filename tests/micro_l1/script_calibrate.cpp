@@ -24,12 +24,13 @@ constexpr std::uint64_t rflags_fixed{1U << 1}, rflags_tf{1U << 8}, debug_excepti
 constexpr std::size_t name_bytes{12};
 
 enum class Kind : char {
-    none = '-',          // as often round the loop, without an access
-    read = 'r',          // VMREAD to a register
-    read_memory = 'R',   // to memory
-    write = 'w',         // VMWRITE of the value that the field has
-    write_memory = 'W',  // the same from memory
-    write_changed = 'c', // VMWRITE of a value that differs from the last one
+    none = '-',            // as often round the loop, without an access
+    read = 'r',            // VMREAD to a register
+    read_memory = 'R',     // to memory, in a page of 2 MiB
+    read_small_page = 'P', // to memory, in a page of 4 KiB
+    write = 'w',           // VMWRITE of the value that the field has
+    write_memory = 'W',    // the same from memory
+    write_changed = 'c',   // VMWRITE of a value that differs from the last one
 };
 
 struct Orders {
@@ -43,6 +44,26 @@ Page g_vmcs;
 Ept g_ept;
 alignas(4096) std::uint8_t g_code[4096];
 alignas(16) std::uint8_t g_stack[256];
+alignas(4096) std::uint64_t g_page_table[512];
+alignas(4096) std::uint64_t g_small_page[512];
+
+// Where g_small_page is mapped as a page of 4 KiB: above the lab's memory, where the tables of boot.S have a
+// page of 2 MiB that nobody uses.
+constexpr std::uint64_t small_page_address{0x3FE0'0000};
+
+void map_small_page() {
+    constexpr std::uint64_t address_bits{0x000F'FFFF'FFFF'F000}, present_writable{3};
+    constexpr unsigned entry_bits{9}, directory_shift{21};
+    const auto entry{[](std::uint64_t table, unsigned shift) {
+        return reinterpret_cast<std::uint64_t*>(table & address_bits) +
+               (small_page_address >> shift & ((1U << entry_bits) - 1));
+    }};
+    const std::uint64_t pdpt{*entry(read_cr3(), directory_shift + 2 * entry_bits)};
+    const std::uint64_t directory{*entry(pdpt, directory_shift + entry_bits)};
+    g_page_table[0] = physical(g_small_page) | present_writable;
+    *entry(directory, directory_shift) = physical(g_page_table) | present_writable;
+    write_cr3(read_cr3());
+}
 
 // PUSH RAX and POP RAX to the page's end, and back: RIP and RSP are others at each exit.
 void write_l2_code() {
@@ -93,6 +114,12 @@ void carry_out(const Orders& orders, std::uint64_t& value) {
         return repeat(orders.times, [&] {
             asm volatile("vmread %1, %0" : "=m"(memory) : "r"(encoding) : "cc");
         });
+    case Kind::read_small_page: {
+        auto& there{*reinterpret_cast<std::uint64_t*>(small_page_address)};
+        return repeat(orders.times, [&] {
+            asm volatile("vmread %1, %0" : "=m"(there) : "r"(encoding) : "cc");
+        });
+    }
     case Kind::write:
         return repeat(orders.times, [&] {
             asm volatile("vmwrite %0, %1" : : "r"(value), "r"(encoding) : "cc");
@@ -132,6 +159,7 @@ void carry_out(const Orders& orders, std::uint64_t& value) {
 
 void run_calibrate(const Parameters&) {
     write_l2_code();
+    map_small_page();
     g_ept.map_identity();
     const L2Start start{physical(g_code), physical(g_stack) + sizeof(g_stack)};
     if (!enter_vmx_operation() || !set_up_vmcs(g_vmcs, basic_controls(), g_ept, start)) return;

@@ -44,7 +44,7 @@ public:
         sum += loop * static_cast<double>(times);
         if (kind == '-' || times == 0) return sum;
         const vmcs::FieldIndex field{vmcs::find(encoding)};
-        const bool reads{kind == 'r' || kind == 'R'};
+        const bool reads{kind == 'r' || kind == 'R' || kind == 'P'};
         return sum +
                static_cast<double>(times) * (reads ? read(kind, field, sets) : write(kind, field, sets)) +
                once(kind, field, sets);
@@ -60,21 +60,27 @@ private:
 
     [[nodiscard]] static double read(char kind, vmcs::FieldIndex field, const vmcs::ShadowSets& sets) {
         if (sets.read.test(field)) return of(Quantity::shadow_read, field);
-        const double memory{kind == 'R' ? truth(Quantity::trapped_read_memory, {}, {}) : 0};
-        return of_type(Quantity::trapped_read, field) + memory;
+        const double memory{kind == 'r' ? 0 : truth(Quantity::trapped_read_memory, {}, {})};
+        return of_type(Quantity::trapped_read, field) + memory + walk(kind);
     }
 
     [[nodiscard]] static double write(char kind, vmcs::FieldIndex field, const vmcs::ShadowSets& sets) {
         if (sets.write.test(field)) return of(Quantity::shadow_write, field);
         const double memory{kind == 'W' ? truth(Quantity::trapped_write_memory, {}, {}) : 0};
         const double update{sets.read.test(field) ? truth(Quantity::trapped_write_update, {}, {}) : 0};
-        return of_type(Quantity::trapped_write, field) + memory + update;
+        return of_type(Quantity::trapped_write, field) + memory + walk(kind) + update;
+    }
+
+    // L1's tables are three levels deep, and four for the page of 4 KiB.
+    [[nodiscard]] static double walk(char kind) {
+        const double entries{kind == 'P' ? 4.0 : kind == 'R' || kind == 'W' ? 3.0 : 0.0};
+        return entries * truth(Quantity::trapped_walk_entry, {}, {});
     }
 
     // What the first access of a round trip brings with it.
     [[nodiscard]] static double once(char kind, vmcs::FieldIndex field, const vmcs::ShadowSets& sets) {
         const Type type{vmcs::catalogue[field].type};
-        if (kind == 'r' || kind == 'R') {
+        if (kind == 'r' || kind == 'R' || kind == 'P') {
             const bool in_vmcs02{type == Type::read_only_data || type == Type::guest_state};
             return in_vmcs02 && !sets.read.test(field) ? of_type(Quantity::trapped_read_fetch, field) : 0;
         }

@@ -29,6 +29,7 @@ using vmcs::Width;
         figure(Quantity::trapped_write_update, {}, {}, 40),
         figure(Quantity::trapped_read_memory, {}, {}, 900),
         figure(Quantity::trapped_write_memory, {}, {}, 800),
+        figure(Quantity::trapped_walk_entry, {}, {}, 60),
         figure(Quantity::dirty, Type::control, {}, 1000),
         figure(Quantity::shadow_read, Type::guest_state, Width::natural, 1),
         figure(Quantity::shadow_write, Type::guest_state, Width::natural, 1),
@@ -109,28 +110,33 @@ TEST(PredictTicks, ChangesWhatTheSetsChange) {
 TEST(PredictTicks, CountsOperandsInMemory) {
     const auto costs{tuner::measured_costs(calibration())};
     tuner::Workload in_memory{workload()};
-    in_memory.reads_to_memory = 0.5;
-    in_memory.writes_from_memory = 0.25;
+    auto& rip{in_memory.fields[vmcs::index_of(Field::guest_rip)]};
+    rip.reads_to_memory = 120;
+    rip.writes_from_memory = 10;
+    in_memory.walk_entries = 3.5;
     vmcs::ShadowSets sets{};
     sets.read.set(Field::guest_rip);
     sets.write.set(Field::guest_rip);
     EXPECT_DOUBLE_EQ(tuner::predict_ticks(0, sets, workload(), costs) -
                          tuner::predict_ticks(0, sets, in_memory, costs),
-                     2.5 * 0.5 * 900 + 0.5 * 0.25 * 800);
+                     1.2 * (900 + 3.5 * 60) + 0.1 * (800 + 3.5 * 60));
 }
 
-TEST(WorkloadOfTotals, HasTheShareOfOperandsInMemory) {
+TEST(WorkloadOfTotals, HasTheOperandsInMemory) {
     db::Totals totals{};
     totals.counters.round_trips = 10;
     totals.counters.memory_reads = 5;
     totals.counters.memory_writes = 3;
+    totals.counters.walk_entries = 28;
     const auto rip{vmcs::index_of(Field::guest_rip)};
-    totals.accesses = {{rip, db::Access::read, 10, 20},
-                       {rip, db::Access::write, 10, 12},
-                       {rip, db::Access::read, vmcs::no_round_trip, 100}};
-    EXPECT_DOUBLE_EQ(tuner::workload_of(totals).reads_to_memory, 0.25);
-    EXPECT_DOUBLE_EQ(tuner::workload_of(totals).writes_from_memory, 0.25);
-    EXPECT_EQ(tuner::workload_of({}).reads_to_memory, 0);
+    totals.accesses = {{rip, db::Access::read, 10, 20, 5},
+                       {rip, db::Access::write, 10, 12, 3},
+                       {rip, db::Access::read, vmcs::no_round_trip, 100, 100}};
+    const auto workload{tuner::workload_of(totals)};
+    EXPECT_EQ(workload.fields[rip].reads_to_memory, 5U) << "in round trips alone";
+    EXPECT_EQ(workload.fields[rip].writes_from_memory, 3U);
+    EXPECT_DOUBLE_EQ(workload.walk_entries, 3.5);
+    EXPECT_EQ(tuner::workload_of({}).walk_entries, 0);
 }
 
 TEST(PredictTicks, FetchesOnceAtMostInARoundTrip) {

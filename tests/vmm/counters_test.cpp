@@ -163,7 +163,15 @@ TEST(AccessCounters, SampledRoundTripsAppearAtTheirEnd) {
                 ++in_trip[{touch.field, touch.access}];
             } else {
                 counters->count(touch.field, touch.high_half, touch.access, reason);
-                ++expected[Touch{touch.field, touch.high_half, touch.access, reason}.key()];
+                const Touch plain{touch.field, touch.high_half, touch.access, reason};
+                ++expected[plain.key()];
+                if (random() % 3 != 0) continue;
+                counters->count_in_memory(touch.field, touch.high_half, touch.access, reason);
+                Key in_memory{plain.key()};
+                std::get<1>(in_memory) =
+                    static_cast<std::uint8_t>(touch.access == Access::read ? link::Counted::memory_reads
+                                                                           : link::Counted::memory_writes);
+                ++expected[in_memory];
             }
         }
         if (!sampled) continue;

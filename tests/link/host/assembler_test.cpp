@@ -87,8 +87,8 @@ TEST(Assembler, IgnoresWhatWasNotAskedFor) {
 
 TEST(Assembler, RefusesRecordsThatTheCatalogueDoesNotKnow) {
     for (const CounterRecord record :
-         {CounterRecord{0x681F, 0, 0, 1}, CounterRecord{0x681E, 7, 0, 1}, CounterRecord{0x2011, 2, 0, 1},
-          CounterRecord{0x681E, 6, 0, 1}, CounterRecord{0x681E, 0, vmcs::reason_slots, 1}}) {
+         {CounterRecord{0x681F, 0, 0, 1}, CounterRecord{0x681E, 9, 0, 1}, CounterRecord{0x2011, 2, 0, 1},
+          CounterRecord{0x681E, 8, 0, 1}, CounterRecord{0x681E, 0, vmcs::reason_slots, 1}}) {
         SnapshotAssembler assembler{1};
         assembler.expect(5);
         auto sent{number(fake_snapshot(5, 0, 3), 0)};
