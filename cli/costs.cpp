@@ -2,7 +2,6 @@
 
 #include "cli/selection.hpp"
 
-#include <algorithm>
 #include <fmt/core.h>
 #include <optional>
 
@@ -16,17 +15,8 @@ namespace {
     if (!database) return Failure{database.error()};
     auto all{db::read_calibrations(database.value())};
     if (!all) return Failure{CliError{ExitCode::bad_input, all.error().message}};
-    std::optional<db::Calibration> newest{};
-    for (db::Calibration& calibration : all.value()) {
-        // One of the host's own KVM knows nothing of accesses.
-        const bool of_l0{std::ranges::find(calibration.figures, db::Quantity::trapped_read,
-                                           &db::CostFigure::quantity) != calibration.figures.end()};
-        if (of_l0 && calibration.machine.cpu_brand == machine.cpu_brand &&
-            calibration.machine.cpu_signature == machine.cpu_signature) {
-            newest = std::move(calibration);
-        }
-    }
-    return newest;
+    const db::Calibration* const newest{tuner::calibration_for(all.value(), machine)};
+    return newest == nullptr ? std::nullopt : std::optional{*newest};
 }
 
 } // namespace

@@ -161,8 +161,8 @@ struct Answer {
 }
 
 [[nodiscard]] int run(const Options& options) {
-    const bool recordings{is_database(parse_recording(options.first).file)};
-    if (recordings != is_database(parse_recording(options.second).file)) {
+    const bool recordings{db::is_database(parse_recording(options.first).file)};
+    if (recordings != db::is_database(parse_recording(options.second).file)) {
         return fail(ExitCode::bad_input,
                     options.second + ": a recording goes with a recording, and a profile with a profile");
     }

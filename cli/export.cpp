@@ -24,20 +24,10 @@ struct Options {
     const auto loaded{tuner::load_profile(options.choice.file)};
     if (!loaded) return Failure{CliError{ExitCode::bad_input, loaded.error().message}};
     const tuner::Profile& profile{loaded.value()};
-    if (options.format == "image") return tuner::to_image_bytes(profile);
-    if (options.format == "module") return tuner::to_module_bytes(profile);
-    if (options.format == "pages") return tuner::to_pages(profile.sets);
-    if (options.format == "kvm") return tuner::to_kvm_header(profile);
-    if (options.format == "xen") return tuner::to_xen_fragment(profile);
-    if (options.format == "csv") return tuner::to_csv(profile);
-    if (options.format == "markdown") return tuner::to_markdown(profile);
-    if (options.format == "curve") {
-        if (!profile.curve.empty()) return tuner::curve_to_csv(profile);
-        return Failure{
-            CliError{ExitCode::bad_input,
-                     options.choice.file + ": has no curve; make it with 'shadowtune tune --curve'"}};
-    }
-    return tuner::to_json(profile);
+    auto text{tuner::export_as(profile, options.format)};
+    if (text) return std::move(*text);
+    return Failure{CliError{ExitCode::bad_input,
+                            options.choice.file + ": has no curve; make it with 'shadowtune tune --curve'"}};
 }
 
 [[nodiscard]] Result<std::string, CliError> recording_text(const RecordingChoice& choice) {
@@ -49,7 +39,7 @@ struct Options {
 }
 
 [[nodiscard]] Result<std::string, CliError> exported(const Options& options) {
-    if (!is_database(options.choice.file)) return profile_text(options);
+    if (!db::is_database(options.choice.file)) return profile_text(options);
     if (options.format == "json") return recording_text(options.choice);
     return Failure{CliError{ExitCode::bad_input, options.choice.file + ": a recording has no form '" +
                                                      options.format +

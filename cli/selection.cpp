@@ -3,7 +3,6 @@
 #include <charconv>
 #include <filesystem>
 #include <fmt/core.h>
-#include <fstream>
 
 namespace shadowtune::cli {
 
@@ -20,13 +19,6 @@ template <typename Number>
 }
 
 } // namespace
-
-// SQLite's own mark, "The SQLite Database File", section 1.3.
-bool is_database(const std::string& file) {
-    char begin[15]{};
-    std::ifstream{file, std::ios::binary}.read(begin, sizeof(begin));
-    return std::string_view{begin, sizeof(begin)} == "SQLite format 3";
-}
 
 Result<db::Database, CliError> open_database(const std::string& file) {
     auto database{db::Database::open(file, db::OpenMode::read)};

@@ -35,9 +35,6 @@ struct Selection {
 // "FILE" or "FILE:NUMBER". A file whose name has that form itself wins.
 [[nodiscard]] RecordingChoice parse_recording(const std::string& text);
 
-// False for a file that is not there, too.
-[[nodiscard]] bool is_database(const std::string& file);
-
 [[nodiscard]] Result<db::Database, CliError> open_database(const std::string& file);
 
 } // namespace shadowtune::cli

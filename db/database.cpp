@@ -2,6 +2,8 @@
 
 #include "vmcs/catalogue.hpp"
 
+#include <fstream>
+#include <string_view>
 #include <system_error>
 
 namespace shadowtune::db {
@@ -105,6 +107,13 @@ namespace fs = std::filesystem;
 }
 
 } // namespace
+
+// "The SQLite Database File", section 1.3.
+bool is_database(const fs::path& path) {
+    char begin[15]{};
+    std::ifstream{path, std::ios::binary}.read(begin, sizeof(begin));
+    return std::string_view{begin, sizeof(begin)} == "SQLite format 3";
+}
 
 Result<Database, Error> Database::open(const fs::path& path, OpenMode mode) {
     const std::string name{path.string()};

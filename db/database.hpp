@@ -15,6 +15,9 @@ enum class OpenMode : std::uint8_t {
     append, // made where it does not exist
 };
 
+// Whether the file begins with SQLite's own mark; false for a file that is not there, too.
+[[nodiscard]] bool is_database(const std::filesystem::path& path);
+
 class Database {
 public:
     // Errors: every ErrorKind but bad_data and not_found. The file is unchanged after an error. A file of an

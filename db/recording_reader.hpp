@@ -6,6 +6,7 @@
 #include "db/records.hpp"
 
 #include <array>
+#include <span>
 
 namespace shadowtune::db {
 
@@ -80,6 +81,18 @@ struct Step {
     std::array<std::uint64_t, vmcs::field_count> writes{};
 };
 
+// What one snapshot says of the machine as a whole. Counters are cumulative since power-on, of all vCPUs.
+struct Moment {
+    std::uint32_t sequence{0};
+    std::int64_t at_ms{0};       // since 1970, UTC
+    std::uint32_t generation{0}; // the largest where vCPUs differ
+    bool all_trap{true};         // every vCPU is in mode trap
+    std::uint64_t round_trips{0};
+    std::uint64_t round_trip_ticks{0};
+    std::uint64_t l0_ticks{0};
+    LinkStatistics link;
+};
+
 // Snapshots at all of which every vCPU ran the bitmaps of one generation.
 struct Stretch {
     std::uint32_t generation{0};
@@ -110,6 +123,9 @@ public:
     // The range cut into steps of one snapshot each, or, where these would be more than `most`, of several;
     // in long recordings at complete ones. The range must be one that totals() takes; `most` is not 0.
     [[nodiscard]] Result<std::vector<Step>, Error> steps(SnapshotRange range, std::size_t most) const;
+
+    // Of these snapshots, in their order; those that the recording lacks are left out.
+    [[nodiscard]] Result<std::vector<Moment>, Error> moments(std::span<const std::uint32_t> sequences) const;
 
     // In order; none of two follow each other with the same generation. What happened while vCPUs moved from
     // one to the next is in none.

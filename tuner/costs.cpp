@@ -88,6 +88,19 @@ const CostTable& instruction_costs() {
     return cost_tables()[1];
 }
 
+const db::Calibration* calibration_for(std::span<const db::Calibration> all, const db::Machine& machine) {
+    const db::Calibration* newest{nullptr};
+    for (const db::Calibration& calibration : all) {
+        const bool of_l0{std::ranges::find(calibration.figures, Quantity::trapped_read,
+                                           &db::CostFigure::quantity) != calibration.figures.end()};
+        if (of_l0 && calibration.machine.cpu_brand == machine.cpu_brand &&
+            calibration.machine.cpu_signature == machine.cpu_signature) {
+            newest = &calibration;
+        }
+    }
+    return newest;
+}
+
 const CostTable* find_costs(std::string_view name) {
     const auto tables{cost_tables()};
     const auto found{std::ranges::find(tables, name, &CostTable::name)};

@@ -55,6 +55,10 @@ struct CostTable {
 // of any.
 [[nodiscard]] CostTable measured_costs(const db::Calibration& calibration);
 
+// The newest one of this processor that knows of accesses, or nullptr. One of a host's own KVM does not.
+[[nodiscard]] const db::Calibration* calibration_for(std::span<const db::Calibration> all,
+                                                     const db::Machine& machine);
+
 // The published and the lab's.
 [[nodiscard]] std::span<const CostTable> cost_tables();
 

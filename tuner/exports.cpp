@@ -102,6 +102,19 @@ std::string curve_to_csv(const Profile& profile) {
     return text;
 }
 
+std::optional<std::string> export_as(const Profile& profile, std::string_view form) {
+    if (form == "json") return to_json(profile);
+    if (form == "image") return to_image_bytes(profile);
+    if (form == "module") return to_module_bytes(profile);
+    if (form == "pages") return to_pages(profile.sets);
+    if (form == "kvm") return to_kvm_header(profile);
+    if (form == "xen") return to_xen_fragment(profile);
+    if (form == "csv") return to_csv(profile);
+    if (form == "markdown") return to_markdown(profile);
+    if (form == "curve" && !profile.curve.empty()) return curve_to_csv(profile);
+    return std::nullopt;
+}
+
 std::string comment_text(std::string_view text) {
     std::string safe{text};
     // Nothing from a file may end the comment that it is put in.

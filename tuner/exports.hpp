@@ -4,6 +4,7 @@
 
 #include "tuner/profile_file.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,10 @@ namespace shadowtune::tuner {
 
 // A report for people: what each field gains, by the costs that the profile was made with.
 [[nodiscard]] std::string to_markdown(const Profile& profile);
+
+// In the form of this name: json, image, module, pages, kvm, xen, csv, curve or markdown. None for another
+// name, and for the curve of a profile that has none.
+[[nodiscard]] std::optional<std::string> export_as(const Profile& profile, std::string_view form);
 
 // A text from outside as it may stand in a comment of C.
 [[nodiscard]] std::string comment_text(std::string_view text);

@@ -167,5 +167,19 @@ TEST_F(LongRecording, TheStepsViewShowsChangesOnly) {
               static_cast<std::int64_t>(m_truth.back()[0]));
 }
 
+TEST_F(LongRecording, MomentsAreTheSnapshotsAskedFor) {
+    write(5);
+    open();
+    const std::uint32_t asked[]{1, 4, 5, 6};
+    const auto moments{m_reader.moments(asked)};
+    ASSERT_TRUE(moments.ok()) << moments.error().message;
+    ASSERT_EQ(moments.value().size(), 3U); // there is no sixth
+    for (std::size_t i{0}; i < 3; ++i) {
+        EXPECT_EQ(moments.value()[i].sequence, asked[i]);
+        EXPECT_EQ(moments.value()[i].round_trips, m_trips[asked[i]]);
+        EXPECT_TRUE(moments.value()[i].all_trap);
+    }
+}
+
 } // namespace
 } // namespace shadowtune

@@ -1,0 +1,98 @@
+#pragma once
+
+// The heatmap's figures: accesses per round trip of each field, against one of several things. Plain data and
+// plain functions.
+
+#include "db/recording_reader.hpp"
+#include "gui/model/recording_data.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace shadowtune::gui {
+
+enum class Axis : std::uint8_t { reason, time, recording, l1, workload };
+enum class Accesses : std::uint8_t { both, reads, writes };
+enum class RowOrder : std::uint8_t { catalogue, heat, alike };
+
+// Per round trip.
+struct CellRate {
+    double reads{0};
+    double writes{0};
+
+    [[nodiscard]] double of(Accesses accesses) const {
+        switch (accesses) {
+        case Accesses::reads: return reads;
+        case Accesses::writes: return writes;
+        case Accesses::both: break;
+        }
+        return reads + writes;
+    }
+};
+
+struct HeatmapColumn {
+    std::string title;
+    std::string detail;                 // one line more
+    std::uint64_t round_trips{0};       // the denominator of its rates
+    std::optional<std::uint8_t> reason; // of the L2 exit, where the columns are reasons
+    db::SnapshotRange range;            // where the columns are times
+};
+
+struct HeatmapMatrix {
+    Axis axis{Axis::reason};
+    std::vector<HeatmapColumn> columns;
+    std::vector<CellRate> cells; // field * columns + column
+    bool complete{true};         // all accesses are in it, not only those that trapped
+
+    [[nodiscard]] const CellRate& at(vmcs::FieldIndex field, std::size_t column) const {
+        return cells[field * columns.size() + column];
+    }
+    [[nodiscard]] CellRate& at(vmcs::FieldIndex field, std::size_t column) {
+        return cells[field * columns.size() + column];
+    }
+};
+
+// One column for each reason with round trips, the frequent ones first; `reasons`: only these, empty: all. A
+// shadowed access is seen in sampled round trips alone, any other one always (tuner/evidence.hpp).
+[[nodiscard]] HeatmapMatrix matrix_by_reason(const RecordingData& recording,
+                                             const std::set<std::uint8_t>& reasons);
+
+// One column for each step.
+[[nodiscard]] HeatmapMatrix matrix_by_time(const TimelineData& timeline, const RecordingData& recording);
+
+// One column for each recording, or for all of one L1 or workload together; `axis` says which.
+[[nodiscard]] HeatmapMatrix matrix_by_recording(std::span<const RecordingPtr> recordings, Axis axis);
+
+// All exit reasons of a range together, for one field.
+[[nodiscard]] CellRate overall_rate(const RecordingData& recording, vmcs::FieldIndex field);
+
+struct RowChoice {
+    RowOrder order{RowOrder::catalogue};
+    Accesses accesses{Accesses::both};
+    bool hide_cold{true}; // without any access in the matrix
+    std::string text;     // only fields whose name, symbol or encoding contains it; small letters
+};
+
+// The fields to show, in order. catalogue: by area, width and encoding. heat: the largest sum first. alike:
+// fields of like columns beside each other.
+[[nodiscard]] std::vector<vmcs::FieldIndex>
+arrange_rows(const HeatmapMatrix& matrix, const vmcs::FieldSet& offered, const RowChoice& choice);
+
+// Whether one of the field's names contains this text; `text` in small letters.
+[[nodiscard]] bool name_matches(vmcs::FieldIndex field, const std::string& text);
+
+// "guest state, natural": what fields are grouped by.
+[[nodiscard]] std::string group_name(vmcs::FieldIndex field);
+
+// Smallest and largest rate above 0; 0 and 0 where there is none.
+struct RateSpan {
+    double least{0};
+    double most{0};
+};
+[[nodiscard]] RateSpan rate_span(const HeatmapMatrix& matrix, Accesses accesses);
+
+} // namespace shadowtune::gui

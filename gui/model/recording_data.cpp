@@ -1,0 +1,53 @@
+#include "gui/model/recording_data.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <numeric>
+
+namespace shadowtune::gui {
+
+vmcs::ShadowSets RecordingData::in_force() const {
+    const auto found{std::ranges::find(generations, totals.generation, &db::Generation::number)};
+    if (found == generations.end() || found->mode == db::Mode::trap) return {};
+    return found->sets;
+}
+
+tuner::Workload RecordingData::workload() const {
+    if (totals.sampled_round_trips == 0) return tuner::workload_of(totals);
+    return tuner::estimated_workload(tuner::sampled_workload_of(totals));
+}
+
+std::string short_name(const db::Labels& labels) {
+    const std::string word{labels.l1_name.substr(0, labels.l1_name.find(' '))};
+    if (word.empty()) return labels.l1_kind;
+    return labels.l1_kind == "linux" && word != "Linux" ? "Linux " + word : word;
+}
+
+std::string RecordingData::title() const {
+    return short_name(info.labels) + ", " + info.labels.workload + " (" +
+           std::filesystem::path{key.file}.filename().string() + ":" + std::to_string(info.id) + ")";
+}
+
+double TimelineData::trapped_per_round_trip(std::size_t step) const {
+    const db::Step& of{steps[step]};
+    if (of.round_trips == 0) return 0;
+    const auto sum{std::accumulate(of.reads.begin(), of.reads.end(), std::uint64_t{0}) +
+                   std::accumulate(of.writes.begin(), of.writes.end(), std::uint64_t{0})};
+    return static_cast<double>(sum) / static_cast<double>(of.round_trips);
+}
+
+double TimelineData::seconds(std::size_t moment) const {
+    return static_cast<double>(moments[moment].at_ms - moments.front().at_ms) / 1000;
+}
+
+std::uint64_t TimelineData::lost(std::size_t step) const {
+    const auto sum{[](const db::LinkStatistics& link) {
+        return link.frames_dropped + link.frames_missed + link.snapshots_lost;
+    }};
+    // A recorder that was started anew counts from zero.
+    const std::uint64_t before{sum(moments[step].link)};
+    const std::uint64_t after{sum(moments[step + 1].link)};
+    return after > before ? after - before : 0;
+}
+
+} // namespace shadowtune::gui

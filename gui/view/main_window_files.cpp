@@ -1,0 +1,157 @@
+#include "gui/view/heatmap_page.hpp"
+#include "gui/view/main_window.hpp"
+#include "gui/view/message_bar.hpp"
+#include "gui/view/start_page.hpp"
+
+#include <QApplication>
+#include <QClipboard>
+#include <QCloseEvent>
+#include <QFileDialog>
+#include <QFileInfo>
+#include <QMessageBox>
+#include <QMimeData>
+#include <QSettings>
+#include <filesystem>
+
+namespace shadowtune::gui {
+
+namespace {
+
+constexpr qsizetype most_recent{8};
+
+[[nodiscard]] bool is_link(const QString& path) {
+    if (path.startsWith("tcp:")) return true;
+    std::error_code ignored{};
+    const auto status{std::filesystem::status(path.toStdString(), ignored)};
+    return status.type() == std::filesystem::file_type::socket ||
+           status.type() == std::filesystem::file_type::character;
+}
+
+// The forms of tuner::export_as that are files of their own, with the ending that picks each.
+struct ExportForm {
+    const char* filter;
+    const char* form;
+};
+constexpr ExportForm export_forms[]{{"Profile (*.json)", "json"},
+                                    {"Boot module for the VMM (*.img)", "image"},
+                                    {"Boot module with fingerprints (*.mod)", "module"},
+                                    {"Bitmap pages (*.bin)", "pages"},
+                                    {"KVM's vmcs_shadow_fields.h (*.h)", "kvm"},
+                                    {"Arrays for Xen (*.c)", "xen"},
+                                    {"Hot set as CSV (*.csv)", "csv"},
+                                    {"Curve as CSV (*.csv)", "curve"},
+                                    {"Report (*.md)", "markdown"}};
+
+} // namespace
+
+void MainWindow::open(const QString& path, std::int64_t recording) {
+    if (is_link(path)) {
+        m_messages->show_error(path + ": is a link; this build cannot connect");
+        return;
+    }
+    const std::string file{path.toStdString()};
+    if (path.endsWith(".json") && !db::is_database(file)) {
+        const auto loaded{m_document.load(file)};
+        if (!loaded) m_messages->show_error(QString::fromStdString(loaded.error()));
+        return;
+    }
+    m_settled = false;
+    m_since_open.start();
+    m_wanted[file] = recording;
+    m_loader.list(file);
+}
+
+void MainWindow::ask_open() {
+    const QStringList files{QFileDialog::getOpenFileNames(
+        this, "Open", {}, "Recordings and profiles (*.db *.json);;All files (*)")};
+    for (const QString& file : files)
+        open(file);
+}
+
+void MainWindow::ask_connect() {}
+
+void MainWindow::ask_lab() {}
+
+void MainWindow::ask_save_profile(bool anew) {
+    QString file{QString::fromStdString(m_document.file())};
+    if (file.isEmpty() || anew) {
+        file = QFileDialog::getSaveFileName(this, "Save the profile", file.isEmpty() ? "profile.json" : file,
+                                            "Profile (*.json)");
+    }
+    if (file.isEmpty()) return;
+    const auto saved{m_document.save(file.toStdString())};
+    if (!saved) m_messages->show_error(QString::fromStdString(saved.error()));
+}
+
+void MainWindow::ask_export_profile() {
+    QStringList filters{};
+    for (const ExportForm& form : export_forms)
+        filters << form.filter;
+    QString picked{};
+    const QString file{
+        QFileDialog::getSaveFileName(this, "Export the profile", {}, filters.join(";;"), &picked)};
+    if (file.isEmpty()) return;
+    const auto place{std::max(filters.indexOf(picked), qsizetype{0})};
+    const auto written{m_document.write_as(file.toStdString(), export_forms[place].form)};
+    if (!written) m_messages->show_error(QString::fromStdString(written.error()));
+}
+
+void MainWindow::ask_export_heatmap() {
+    const QString file{QFileDialog::getSaveFileName(this, "Export the heatmap", "heatmap.svg",
+                                                    "Drawing (*.svg);;Picture (*.png);;Table (*.csv)")};
+    if (file.isEmpty()) return;
+    const auto written{m_heatmap_page->export_to(file.toStdString())};
+    if (!written) m_messages->show_error(QString::fromStdString(written.error()));
+}
+
+void MainWindow::copy_cells() {
+    QGuiApplication::clipboard()->setText(m_heatmap.as_csv());
+}
+
+QStringList MainWindow::recent_files() const {
+    return QSettings{}.value("recent").toStringList();
+}
+
+void MainWindow::remember(const QString& path) {
+    if (m_options.is_batch()) return;
+    QStringList files{recent_files()};
+    const QString whole{QFileInfo{path}.absoluteFilePath()};
+    files.removeAll(whole);
+    files.prepend(whole);
+    QSettings{}.setValue("recent", QStringList{files.mid(0, most_recent)});
+}
+
+void MainWindow::restore_layout() {
+    const QSettings settings{};
+    restoreGeometry(settings.value("geometry").toByteArray());
+    restoreState(settings.value("state").toByteArray());
+    m_start->set_recent(recent_files());
+}
+
+void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
+    if (event->mimeData()->hasUrls()) event->acceptProposedAction();
+}
+
+void MainWindow::dropEvent(QDropEvent* event) {
+    for (const QUrl& url : event->mimeData()->urls()) {
+        if (url.isLocalFile()) open(url.toLocalFile());
+    }
+}
+
+void MainWindow::closeEvent(QCloseEvent* event) {
+    if (m_document.is_modified() && !m_options.is_batch() && isVisible()) {
+        const auto answer{
+            QMessageBox::question(this, "shadowtune", "The profile is not saved.",
+                                  QMessageBox::Save | QMessageBox::Discard | QMessageBox::Cancel)};
+        if (answer == QMessageBox::Cancel) return event->ignore();
+        if (answer == QMessageBox::Save) ask_save_profile(false);
+    }
+    if (!m_options.is_batch()) {
+        QSettings settings{};
+        settings.setValue("geometry", saveGeometry());
+        settings.setValue("state", saveState());
+    }
+    event->accept();
+}
+
+} // namespace shadowtune::gui

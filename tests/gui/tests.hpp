@@ -1,0 +1,49 @@
+#pragma once
+
+// The classes of tests of gui_tests.
+
+#include <QObject>
+
+namespace shadowtune::gui {
+
+class FilterTest : public QObject {
+    Q_OBJECT
+private slots:
+    void a_change_is_undone_and_redone();
+    void typing_is_one_change();
+    void a_chip_for_each_part_that_is_left_out();
+    void a_removed_chip_comes_back_by_undo();
+};
+
+class HeatmapTest : public QObject {
+    Q_OBJECT
+private slots:
+    void scales_grow_evenly_in_lightness();
+    void rates_are_those_of_the_recording();
+    void sampled_rates_are_of_all_accesses();
+    void a_shadowed_access_is_not_taken_for_none();
+    void time_adds_up_to_the_whole();
+    void recordings_of_one_workload_are_weighted();
+    void rows_are_sorted_filtered_and_cold_ones_hidden();
+    void like_fields_lie_beside_each_other();
+    void the_model_is_a_model();
+    void tooltips_tell_all();
+    void csv_has_every_cell();
+    void the_loader_answers_the_newest();
+    void bad_files_are_refused_in_words();
+};
+
+class ProfileTest : public QObject {
+    Q_OBJECT
+private slots:
+    void the_tree_is_a_model();
+    void a_check_toggles_and_undo_takes_it_back();
+    void writes_bring_reads_along();
+    void a_broken_rule_is_told_in_words();
+    void the_prediction_is_the_tuners();
+    void the_budget_walks_the_curve();
+    void what_is_saved_is_what_was_shown();
+    void nothing_is_predicted_without_counts();
+};
+
+} // namespace shadowtune::gui
