@@ -14,7 +14,7 @@ namespace {
 }
 
 [[nodiscard]] HeatmapMatrix empty_matrix(Axis axis, std::vector<HeatmapColumn> columns, bool complete) {
-    HeatmapMatrix matrix{axis, std::move(columns), {}, complete};
+    HeatmapMatrix matrix{axis, std::move(columns), {}, complete, false};
     matrix.cells.resize(vmcs::field_count * matrix.columns.size());
     return matrix;
 }

@@ -47,6 +47,7 @@ struct HeatmapMatrix {
     std::vector<HeatmapColumn> columns;
     std::vector<CellRate> cells; // field * columns + column
     bool complete{true};         // all accesses are in it, not only those that trapped
+    bool differences{false};     // of two recordings: rates may be below 0
 
     [[nodiscard]] const CellRate& at(vmcs::FieldIndex field, std::size_t column) const {
         return cells[field * columns.size() + column];

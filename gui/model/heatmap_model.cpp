@@ -1,6 +1,7 @@
 #include "gui/model/heatmap_model.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace shadowtune::gui {
 
@@ -39,8 +40,17 @@ void HeatmapModel::paint_image() {
     m_image = QImage{columnCount(), rowCount(), QImage::Format_ARGB32_Premultiplied};
     for (int row{0}; row < rowCount(); ++row) {
         for (int column{0}; column < columnCount(); ++column)
-            m_image.setPixelColor(column, row, m_scale.color(rate(row, column)));
+            m_image.setPixelColor(column, row, color(rate(row, column)));
     }
+}
+
+// A difference of one access per round trip is the most that is told apart: that is a field's use.
+QColor HeatmapModel::color(double rate) const {
+    if (!m_data->matrix.differences) return m_scale.color(rate);
+    constexpr double least{1e-3};
+    if (std::abs(rate) < least) return QColor{Qt::transparent};
+    const double place{std::clamp(1 - std::log10(std::abs(rate)) / std::log10(least), 0.15, 1.0)};
+    return difference_color(rate < 0 ? -place : place, m_dark);
 }
 
 vmcs::FieldIndex HeatmapModel::field(int row) const {
@@ -72,7 +82,7 @@ QVariant HeatmapModel::data(const QModelIndex& index, int role) const {
         return QString{"%1, %2: %3 accesses per round trip"}.arg(
             vmcs::catalogue[of].symbol.data(), m_data->matrix.columns[column].title.c_str(),
             rate_text(rate(index.row(), index.column())));
-    case Qt::BackgroundRole: return m_scale.color(rate(index.row(), index.column()));
+    case Qt::BackgroundRole: return color(rate(index.row(), index.column()));
     case rate_role: return rate(index.row(), index.column());
     case field_role: return int{of};
     default: return {};

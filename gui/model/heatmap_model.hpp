@@ -44,6 +44,7 @@ public:
 private:
     [[nodiscard]] double rate(int row, int column) const;
     void paint_image();
+    [[nodiscard]] QColor color(double rate) const;
 
     HeatmapPtr m_data;
     Accesses m_accesses{Accesses::both};

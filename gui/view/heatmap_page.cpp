@@ -1,12 +1,10 @@
 #include "gui/view/heatmap_page.hpp"
 
 #include "gui/view/chip_bar.hpp"
-#include "tuner/atomic_file.hpp"
+#include "gui/view/exports.hpp"
 
-#include <QBuffer>
 #include <QLabel>
 #include <QPainter>
-#include <QSvgGenerator>
 #include <QVBoxLayout>
 
 namespace shadowtune::gui {
@@ -60,37 +58,13 @@ void HeatmapPage::render(QPainter& painter, QSize size) const {
 }
 
 Result<void, std::string> HeatmapPage::export_to(const std::string& file) const {
-    const QString name{QString::fromStdString(file)};
     if (!m_model.data()) return Failure{file + ": nothing to export; open a recording first"};
-    QByteArray bytes{};
     const QSize map{m_view->map_size()};
     const QSize size{std::max(map.width() + 24, 640),
                      map.height() + m_legend->sizeHint().height() + QFontMetrics{font()}.height() + 28};
-    QBuffer buffer{&bytes};
-    buffer.open(QIODevice::WriteOnly);
-    if (name.endsWith(".csv")) {
-        bytes = m_model.as_csv().toUtf8();
-    } else if (name.endsWith(".svg")) {
-        QSvgGenerator svg{};
-        svg.setOutputDevice(&buffer);
-        svg.setSize(size);
-        svg.setViewBox(QRect{{0, 0}, size});
-        svg.setTitle("VMCS accesses per round trip");
-        QPainter painter{&svg};
-        render(painter, size);
-    } else if (name.endsWith(".png")) {
-        const double ratio{devicePixelRatioF()};
-        QImage image{size * ratio, QImage::Format_ARGB32_Premultiplied};
-        image.setDevicePixelRatio(ratio);
-        QPainter painter{&image};
-        render(painter, size);
-        painter.end();
-        image.save(&buffer, "PNG");
-    } else {
-        return Failure{file + ": the ending tells the form; give .png, .svg or .csv"};
-    }
-    return tuner::write_atomically(
-        file, std::string_view{bytes.constData(), static_cast<std::size_t>(bytes.size())});
+    return export_view({size, devicePixelRatioF(), [&](QPainter& painter) { render(painter, size); },
+                        [this] { return m_model.as_csv(); }},
+                       file);
 }
 
 } // namespace shadowtune::gui

@@ -128,7 +128,7 @@ void HeatmapView::paint_values(QPainter& painter, const QRect& area) {
                             cell().height() - 1};
             if (box.left() > area.right()) break;
             const QModelIndex index{m_model.index(row, column)};
-            if (index.data(HeatmapModel::rate_role).toDouble() <= 0) continue;
+            if (index.data(HeatmapModel::rate_role).toDouble() == 0) continue;
             painter.setPen(ink_on(index.data(Qt::BackgroundRole).value<QColor>()));
             QString text{index.data().toString()};
             const double rate{index.data(HeatmapModel::rate_role).toDouble()};

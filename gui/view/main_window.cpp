@@ -1,5 +1,8 @@
 #include "gui/view/main_window.hpp"
 
+#include "gui/live/live_panel.hpp"
+#include "gui/view/bitmap_page.hpp"
+#include "gui/view/compare_page.hpp"
 #include "gui/view/heatmap_page.hpp"
 #include "gui/view/message_bar.hpp"
 #include "gui/view/profile_editor.hpp"
@@ -47,6 +50,7 @@ MainWindow::MainWindow(const Options& options) : m_options{options} {
     m_filter.change("start", [&](Filter& filter) { filter = options.filter; });
     m_undo.clear();
     take_filter();
+    show_view(options.view);
     if (!options.is_batch()) restore_layout();
     refresh_title();
 }
@@ -68,10 +72,17 @@ void MainWindow::build_views() {
     m_tabs->setDocumentMode(true);
     m_heatmap_page = new HeatmapPage{m_heatmap, m_filter, m_tabs};
     m_tabs->addTab(m_heatmap_page, "Heatmap");
+    m_bitmaps = new BitmapPage{m_document, m_tabs};
+    m_tabs->addTab(m_bitmaps, "Bitmaps");
+    m_compare = new ComparePage{m_recordings, m_loader, m_tabs};
+    m_compare->set_appearance(m_options.palette, is_dark(palette()));
+    m_tabs->addTab(m_compare, "Compare");
     m_stack->addWidget(m_tabs);
     setCentralWidget(center);
     m_status = new QLabel{this};
     statusBar()->addWidget(m_status, 1);
+    m_connection = new QLabel{this};
+    statusBar()->addPermanentWidget(m_connection);
 }
 
 void MainWindow::build_docks() {
@@ -100,6 +111,10 @@ void MainWindow::build_docks() {
     auto* const recordings{dock("recordings", "Recordings", m_recordings_view, Qt::BottomDockWidgetArea)};
     auto* const timeline{dock("timeline", "Timeline", m_timeline, Qt::BottomDockWidgetArea)};
     auto* const profile{dock("profile", "Profile", m_editor, Qt::RightDockWidgetArea)};
+    m_live = new LivePanel{m_document, this};
+    m_live_dock = dock("live", "Live", m_live, Qt::BottomDockWidgetArea);
+    tabifyDockWidget(timeline, m_live_dock);
+    m_live_dock->hide();
     setCorner(Qt::BottomRightCorner, Qt::RightDockWidgetArea);
     resizeDocks({recordings, timeline}, {360, 760}, Qt::Horizontal);
     resizeDocks({timeline}, {160}, Qt::Vertical);
@@ -151,12 +166,22 @@ void MainWindow::connect_models() {
                 if (index.isValid() && m_recordings.key(index.row()) != m_active)
                     activate(m_recordings.key(index.row()));
             });
+    connect(m_live, &LivePanel::recording_began, this,
+            [this](const QString& file, qint64 recording) { open(file, recording); });
+    connect(m_live, &LivePanel::error, m_messages, &MessageBar::show_error);
+    connect(m_live, &LivePanel::note, m_messages, &MessageBar::show_note);
+    connect(m_live, &LivePanel::connection_words, m_connection, &QLabel::setText);
     connect(m_start, &StartPage::open_wanted, this, [this] { ask_open(); });
     connect(m_start, &StartPage::connect_wanted, this, [this] { ask_connect(); });
     connect(m_start, &StartPage::lab_wanted, this, [this] { ask_lab(); });
     connect(m_start, &StartPage::file_wanted, this, [this](const QString& file) { open(file); });
     connect(&m_growth, &QTimer::timeout, this, [this] { follow_growth(); });
     m_growth.start(growth_interval_ms);
+}
+
+void MainWindow::show_view(View view) {
+    QWidget* const pages[]{m_heatmap_page, m_bitmaps, m_compare};
+    m_tabs->setCurrentWidget(pages[static_cast<std::size_t>(view)]);
 }
 
 void MainWindow::activate(const RecordingKey& key) {

@@ -13,6 +13,7 @@
 #include <QUndoStack>
 
 class QComboBox;
+class QDockWidget;
 class QLabel;
 class QLineEdit;
 class QStackedWidget;
@@ -21,7 +22,10 @@ class QTableView;
 
 namespace shadowtune::gui {
 
+class BitmapPage;
+class ComparePage;
 class HeatmapPage;
+class LivePanel;
 class MessageBar;
 class ProfileEditor;
 class StartPage;
@@ -44,6 +48,10 @@ public:
     [[nodiscard]] QUndoStack& undo_stack() { return m_undo; }
     [[nodiscard]] HeatmapPage& heatmap_page() { return *m_heatmap_page; }
     [[nodiscard]] TimelineView& timeline() { return *m_timeline; }
+    [[nodiscard]] BitmapPage& bitmaps() { return *m_bitmaps; }
+    [[nodiscard]] ComparePage& compare() { return *m_compare; }
+    [[nodiscard]] LivePanel& live() { return *m_live; }
+    void show_view(View view);
     [[nodiscard]] MessageBar& messages() { return *m_messages; }
     // Everything that was asked for is read and shown.
     [[nodiscard]] bool is_settled() const { return m_settled; }
@@ -75,6 +83,7 @@ private:
                         const std::function<void()>& action);
     void build_view_menu();
     void build_profile_menu();
+    void build_live_menu();
     void show_keys();
     void set_theme(Theme theme);
     void take_filter(); // into the tool bar's boxes
@@ -83,7 +92,10 @@ private:
     void ask_connect();
     void ask_lab();
     void ask_save_profile(bool anew);
-    void ask_export_heatmap();
+    void ask_export_view();
+    void ask_export_timeline();
+    [[nodiscard]] QString ask_export_file(const QString& name);
+    void tell(const Result<void, std::string>& written); // where it failed
     void ask_export_profile();
     void copy_cells();
     void remember(const QString& path);
@@ -110,6 +122,11 @@ private:
     StartPage* m_start{nullptr};
     QTabWidget* m_tabs{nullptr};
     HeatmapPage* m_heatmap_page{nullptr};
+    BitmapPage* m_bitmaps{nullptr};
+    ComparePage* m_compare{nullptr};
+    LivePanel* m_live{nullptr};
+    QDockWidget* m_live_dock{nullptr};
+    QLabel* m_connection{nullptr};
     TimelineView* m_timeline{nullptr};
     ProfileEditor* m_editor{nullptr};
     QTableView* m_recordings_view{nullptr};

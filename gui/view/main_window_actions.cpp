@@ -1,4 +1,6 @@
+#include "gui/live/live_panel.hpp"
 #include "gui/view/command_palette.hpp"
+#include "gui/view/compare_page.hpp"
 #include "gui/view/heatmap_page.hpp"
 #include "gui/view/main_window.hpp"
 #include "gui/view/timeline_view.hpp"
@@ -40,7 +42,8 @@ void MainWindow::build_actions() {
         if (recent->isEmpty()) recent->addAction("None yet")->setEnabled(false);
     });
     file.addSeparator();
-    add_action(file, "&Export the heatmap ...", QKeySequence{"Ctrl+E"}, [this] { ask_export_heatmap(); });
+    add_action(file, "&Export this view ...", QKeySequence{"Ctrl+E"}, [this] { ask_export_view(); });
+    add_action(file, "Export the &timeline ...", {}, [this] { ask_export_timeline(); });
     file.addSeparator();
     add_action(file, "&Quit", QKeySequence::Quit, [this] { close(); });
 
@@ -62,6 +65,7 @@ void MainWindow::build_actions() {
     build_toolbar();
     build_view_menu();
     build_profile_menu();
+    build_live_menu();
     QMenu& help{*menuBar()->addMenu("&Help")};
     add_action(help, "&Keys", QKeySequence{"?"}, [this] { show_keys(); });
     add_action(help, "Command &palette", QKeySequence{"Ctrl+Shift+P"}, [this] {
@@ -150,6 +154,11 @@ void MainWindow::build_view_menu() {
     add_action(menu, "Larger cells", QKeySequence::ZoomIn, [&view, middle] { view.zoom(1.25, middle()); });
     add_action(menu, "Smaller cells", QKeySequence::ZoomOut, [&view, middle] { view.zoom(0.8, middle()); });
     add_action(menu, "Fit the cells", QKeySequence{"Ctrl+0"}, [&view] { view.fit(); });
+    for (const auto& [name, keys, value] :
+         {std::tuple{"Heatmap", "Ctrl+1", View::heatmap}, std::tuple{"Bitmaps", "Ctrl+2", View::bitmaps},
+          std::tuple{"Compare", "Ctrl+3", View::compare}}) {
+        add_action(menu, name, QKeySequence{keys}, [this, value = value] { show_view(value); });
+    }
     menu.addSeparator();
     add_action(menu, "Only this exit reason", {}, [this, &view] {
         const HeatmapPtr& shown{m_heatmap.data()};
@@ -171,6 +180,7 @@ void MainWindow::build_view_menu() {
         add_action(*colours, name, {}, [this, value = value] {
             m_options.palette = value;
             m_heatmap.set_appearance(value, is_dark(palette()));
+            m_compare->set_appearance(value, is_dark(palette()));
         });
     }
     menu.addSeparator();
@@ -195,9 +205,19 @@ void MainWindow::build_profile_menu() {
                [this] { ask_export_profile(); });
 }
 
+void MainWindow::build_live_menu() {
+    QMenu& menu{*menuBar()->addMenu("&Live")};
+    add_action(menu, "&Connect to a VMM ...", QKeySequence{"Ctrl+L"}, [this] { ask_connect(); });
+    add_action(menu, "&Run a hypervisor in the lab ...", QKeySequence{"Ctrl+Shift+L"}, [this] { ask_lab(); });
+    menu.addSeparator();
+    add_action(menu, "&Apply the profile", QKeySequence{"Ctrl+Return"}, [this] { m_live->apply_profile(); });
+    add_action(menu, "&Stop", {}, [this] { m_live->stop_all(); });
+}
+
 void MainWindow::set_theme(Theme theme) {
     apply_theme(*qobject_cast<QApplication*>(QApplication::instance()), theme);
     m_heatmap.set_appearance(m_options.palette, is_dark(QApplication::palette()));
+    m_compare->set_appearance(m_options.palette, is_dark(QApplication::palette()));
 }
 
 void MainWindow::show_keys() {

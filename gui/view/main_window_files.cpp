@@ -1,16 +1,23 @@
+#include "gui/live/live_panel.hpp"
+#include "gui/view/bitmap_page.hpp"
+#include "gui/view/compare_page.hpp"
+#include "gui/view/exports.hpp"
 #include "gui/view/heatmap_page.hpp"
 #include "gui/view/main_window.hpp"
 #include "gui/view/message_bar.hpp"
 #include "gui/view/start_page.hpp"
+#include "gui/view/timeline_view.hpp"
 
 #include <QApplication>
 #include <QClipboard>
 #include <QCloseEvent>
+#include <QDockWidget>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QMessageBox>
 #include <QMimeData>
 #include <QSettings>
+#include <QTabWidget>
 #include <filesystem>
 
 namespace shadowtune::gui {
@@ -46,14 +53,13 @@ constexpr ExportForm export_forms[]{{"Profile (*.json)", "json"},
 
 void MainWindow::open(const QString& path, std::int64_t recording) {
     if (is_link(path)) {
-        m_messages->show_error(path + ": is a link; this build cannot connect");
-        return;
+        m_live_dock->show();
+        m_live_dock->raise();
+        return m_live->connect_to(path);
     }
     const std::string file{path.toStdString()};
     if (path.endsWith(".json") && !db::is_database(file)) {
-        const auto loaded{m_document.load(file)};
-        if (!loaded) m_messages->show_error(QString::fromStdString(loaded.error()));
-        return;
+        return tell(m_document.load(file));
     }
     m_settled = false;
     m_since_open.start();
@@ -68,9 +74,17 @@ void MainWindow::ask_open() {
         open(file);
 }
 
-void MainWindow::ask_connect() {}
+void MainWindow::ask_connect() {
+    m_live_dock->show();
+    m_live_dock->raise();
+    m_live->ask_address();
+}
 
-void MainWindow::ask_lab() {}
+void MainWindow::ask_lab() {
+    m_live_dock->show();
+    m_live_dock->raise();
+    m_live->ask_member();
+}
 
 void MainWindow::ask_save_profile(bool anew) {
     QString file{QString::fromStdString(m_document.file())};
@@ -79,8 +93,7 @@ void MainWindow::ask_save_profile(bool anew) {
                                             "Profile (*.json)");
     }
     if (file.isEmpty()) return;
-    const auto saved{m_document.save(file.toStdString())};
-    if (!saved) m_messages->show_error(QString::fromStdString(saved.error()));
+    tell(m_document.save(file.toStdString()));
 }
 
 void MainWindow::ask_export_profile() {
@@ -92,15 +105,34 @@ void MainWindow::ask_export_profile() {
         QFileDialog::getSaveFileName(this, "Export the profile", {}, filters.join(";;"), &picked)};
     if (file.isEmpty()) return;
     const auto place{std::max(filters.indexOf(picked), qsizetype{0})};
-    const auto written{m_document.write_as(file.toStdString(), export_forms[place].form)};
-    if (!written) m_messages->show_error(QString::fromStdString(written.error()));
+    tell(m_document.write_as(file.toStdString(), export_forms[place].form));
 }
 
-void MainWindow::ask_export_heatmap() {
-    const QString file{QFileDialog::getSaveFileName(this, "Export the heatmap", "heatmap.svg",
-                                                    "Drawing (*.svg);;Picture (*.png);;Table (*.csv)")};
+QString MainWindow::ask_export_file(const QString& name) {
+    return QFileDialog::getSaveFileName(this, "Export", name + ".svg",
+                                        "Drawing (*.svg);;Picture (*.png);;Table (*.csv)");
+}
+
+void MainWindow::ask_export_view() {
+    QWidget* const shown{m_tabs->currentWidget()};
+    const QString file{ask_export_file(m_tabs->tabText(m_tabs->currentIndex()).toLower())};
     if (file.isEmpty()) return;
-    const auto written{m_heatmap_page->export_to(file.toStdString())};
+    const std::string name{file.toStdString()};
+    tell(shown == m_heatmap_page ? m_heatmap_page->export_to(name)
+         : shown == m_bitmaps
+             ? export_view(exported_widget(*shown, [this] { return m_bitmaps->as_csv(); }), name)
+             : export_view(exported_widget(*shown, [this] { return table_as_csv(m_compare->differences()); }),
+                           name));
+}
+
+void MainWindow::ask_export_timeline() {
+    const QString file{ask_export_file("timeline")};
+    if (file.isEmpty()) return;
+    tell(export_view(exported_widget(*m_timeline, [this] { return m_timeline->as_csv(); }),
+                     file.toStdString()));
+}
+
+void MainWindow::tell(const Result<void, std::string>& written) {
     if (!written) m_messages->show_error(QString::fromStdString(written.error()));
 }
 
@@ -151,6 +183,7 @@ void MainWindow::closeEvent(QCloseEvent* event) {
         settings.setValue("geometry", saveGeometry());
         settings.setValue("state", saveState());
     }
+    m_live->stop_all();
     event->accept();
 }
 

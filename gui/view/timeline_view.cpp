@@ -221,6 +221,24 @@ void TimelineView::paint_brush(QPainter& painter) const {
     painter.drawLine(right, area.top(), right, area.bottom());
 }
 
+QString TimelineView::as_csv() const {
+    QString text{
+        "from_snapshot,to_snapshot,from_s,to_s,round_trips,trapped_per_round_trip,generation,lost\n"};
+    for (std::size_t i{0}; has_steps() && i < m_timeline->steps.size(); ++i) {
+        const db::Step& step{m_timeline->steps[i]};
+        text += QString{"%1,%2,%3,%4,%5,%6,%7,%8\n"}
+                    .arg(step.range.from)
+                    .arg(step.range.to)
+                    .arg(m_timeline->seconds(i), 0, 'f', 3)
+                    .arg(m_timeline->seconds(i + 1), 0, 'f', 3)
+                    .arg(step.round_trips)
+                    .arg(m_timeline->trapped_per_round_trip(i), 0, 'f', 6)
+                    .arg(m_timeline->moments[i + 1].generation)
+                    .arg(m_timeline->lost(i));
+    }
+    return text;
+}
+
 QString TimelineView::words_at(std::size_t step) const {
     const db::Step& of{m_timeline->steps[step]};
     QString text{QString{"<b>%1 to %2</b>, snapshots %3 to %4<br>%5 round trips<br>%6 trapped per round trip"}

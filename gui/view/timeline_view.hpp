@@ -17,6 +17,8 @@ public:
     void show_timeline(TimelinePtr timeline);
     [[nodiscard]] QSize sizeHint() const override { return {600, 150}; }
     [[nodiscard]] QSize minimumSizeHint() const override { return {200, 90}; }
+    // A line for each step.
+    [[nodiscard]] QString as_csv() const;
     // The brush, as if dragged from one step's place to another's.
     void brush(std::size_t first_step, std::size_t last_step);
 

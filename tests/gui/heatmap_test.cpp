@@ -157,7 +157,7 @@ void HeatmapTest::rows_are_sorted_filtered_and_cold_ones_hidden() {
 }
 
 void HeatmapTest::like_fields_lie_beside_each_other() {
-    HeatmapMatrix matrix{Axis::reason, {{"a", "", 1, 1, {}}, {"b", "", 1, 2, {}}}, {}, true};
+    HeatmapMatrix matrix{Axis::reason, {{"a", "", 1, 1, {}}, {"b", "", 1, 2, {}}}, {}, true, false};
     matrix.cells.resize(vmcs::field_count * 2);
     // Even ones are used with the first reason, odd ones with the second.
     for (vmcs::FieldIndex i{0}; i < 8; ++i)

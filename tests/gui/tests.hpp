@@ -46,4 +46,39 @@ private slots:
     void nothing_is_predicted_without_counts();
 };
 
+class CompareTest : public QObject {
+    Q_OBJECT
+private slots:
+    void maps_have_the_same_rows_and_columns();
+    void what_differs_is_found();
+    void without_full_counts_nothing_is_tested();
+    void bitmap_cells_are_the_pages_bits();
+};
+
+// The window as a person uses it. Where RECORDINGS names a folder, on each recording in it too; where
+// LARGE_RECORDING names a file, on that.
+class TourTest : public QObject {
+    Q_OBJECT
+private slots:
+    void open_sort_filter_brush_toggle_undo_export_data();
+    void open_sort_filter_brush_toggle_undo_export();
+    void compare_two();
+    void every_command_is_in_the_palette();
+    void keys_alone_are_enough();
+    void trouble_is_told_in_place();
+    void a_recording_that_grows_is_followed();
+    void a_large_recording_is_quick();
+};
+
+class LiveTest : public QObject {
+    Q_OBJECT
+private slots:
+    void a_vmm_is_watched_and_tuned();
+    void a_lost_link_loses_nothing();
+    void a_bad_address_is_told();
+    void the_zoos_list_is_read();
+    // Where LAB_MEMBER names a member of the zoo.
+    void a_lab_run_is_watched_and_tuned();
+};
+
 } // namespace shadowtune::gui

@@ -1,0 +1,80 @@
+#include "gui/live/lab_run.hpp"
+
+#include <QCoreApplication>
+#include <QRegularExpression>
+
+namespace shadowtune::gui {
+
+namespace {
+
+// As docs/cli.md lists them for `lab run`.
+constexpr int powered_off{0};
+constexpr int interrupted{130};
+constexpr int terminated{143};
+constexpr int longest_stop_ms{5'000};
+
+} // namespace
+
+QString shadowtune_program() {
+    return QCoreApplication::applicationDirPath() + "/shadowtune";
+}
+
+QList<ZooEntry> parse_zoo_list(const QString& csv) {
+    QList<ZooEntry> zoo{};
+    for (const QString& line : csv.split('\n', Qt::SkipEmptyParts).mid(1)) {
+        QString what{line.section(',', 2)};
+        if (what.startsWith('"')) what = what.mid(1, what.size() - 2).replace("\"\"", "\"");
+        zoo << ZooEntry{line.section(',', 0, 0), line.section(',', 1, 1) == "1", what};
+    }
+    return zoo;
+}
+
+LabRun::LabRun(QObject* parent) : QObject{parent} {
+    connect(&m_process, &QProcess::readyReadStandardOutput, this, [this] {
+        static const QRegularExpression control{"\x1B\\[[0-9;?]*[A-Za-z]|\r"};
+        emit printed(QString::fromUtf8(m_process.readAllStandardOutput()).remove(control));
+    });
+    connect(&m_process, &QProcess::readyReadStandardError, this, [this] {
+        const QString text{QString::fromUtf8(m_process.readAllStandardError())};
+        const QStringList lines{text.split('\n', Qt::SkipEmptyParts)};
+        if (!lines.isEmpty()) m_errors = lines.last();
+        emit printed(text);
+    });
+    connect(&m_process, &QProcess::finished, this, &LabRun::take_end);
+    connect(&m_process, &QProcess::errorOccurred, this, [this](QProcess::ProcessError error) {
+        if (error == QProcess::FailedToStart)
+            emit ended(false, shadowtune_program() + " cannot be started; build it first");
+    });
+}
+
+LabRun::~LabRun() {
+    m_process.disconnect(this);
+    stop();
+}
+
+void LabRun::start(const QString& member, const QString& socket, const QStringList& more) {
+    m_errors.clear();
+    m_process.start(shadowtune_program(), QStringList{"lab", "run", member, "--link", socket} + more);
+}
+
+void LabRun::stop() {
+    if (!is_running()) return;
+    m_process.terminate();
+    if (!m_process.waitForFinished(longest_stop_ms)) m_process.kill();
+    m_process.waitForFinished(longest_stop_ms);
+}
+
+void LabRun::type(const QString& line) {
+    m_process.write(line.toUtf8() + '\n');
+}
+
+void LabRun::take_end(int code, QProcess::ExitStatus status) {
+    if (status == QProcess::NormalExit && code == powered_off)
+        return emit ended(true, "The machine powered off");
+    if (code == interrupted || code == terminated || status != QProcess::NormalExit)
+        return emit ended(false, "The machine was stopped");
+    emit ended(false,
+               m_errors.isEmpty() ? QString{"The lab ended with code %1 (docs/cli.md)"}.arg(code) : m_errors);
+}
+
+} // namespace shadowtune::gui

@@ -1,0 +1,215 @@
+#include "gui/live/live_panel.hpp"
+
+#include "gui/model/heatmap_model.hpp"
+
+#include <QComboBox>
+#include <QDateTime>
+#include <QDir>
+#include <QFontDatabase>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QLineEdit>
+#include <QPlainTextEdit>
+#include <QProgressBar>
+#include <QPushButton>
+#include <QStandardPaths>
+#include <QTemporaryDir>
+#include <QVBoxLayout>
+
+namespace shadowtune::gui {
+
+namespace {
+
+constexpr int most_console_lines{5'000};
+constexpr std::uint16_t usual_sample{64};
+
+// Recordings of what was watched stay: a lost link, or a closed window, costs nothing.
+[[nodiscard]] QString new_recording_file(const QString& label) {
+    const QString folder{QStandardPaths::writableLocation(QStandardPaths::AppLocalDataLocation) +
+                         "/recordings"};
+    QDir{}.mkpath(folder);
+    return QString{"%1/%2-%3.db"}.arg(folder, QDateTime::currentDateTime().toString("yyyyMMdd-HHmmss-zzz"),
+                                      label);
+}
+
+[[nodiscard]] const char* light_color(LiveSession::State state) {
+    switch (state) {
+    case LiveSession::State::connecting: return "#D9A21B";
+    case LiveSession::State::connected: return "#2E9E5B";
+    case LiveSession::State::lost: return "#C0392B";
+    case LiveSession::State::l1_stopped: return "#8C6BB1";
+    case LiveSession::State::idle: break;
+    }
+    return "#8A8F98";
+}
+
+} // namespace
+
+LivePanel::LivePanel(ProfileDocument& document, QWidget* parent) : QWidget{parent}, m_document{document} {
+    qRegisterMetaType<LiveSession::State>();
+    build();
+    connect(&m_session, &LiveSession::state_changed, this, &LivePanel::take_state);
+    connect(&m_session, &LiveSession::progress, this, &LivePanel::take_progress);
+    connect(&m_session, &LiveSession::recording_began, this, &LivePanel::recording_began);
+    connect(&m_session, &LiveSession::logged, this,
+            [this](const QString& words) { print("VMM: " + words + "\n"); });
+    connect(&m_session, &LiveSession::done, this, [this](const QString& words) {
+        print(words + "\n");
+        emit note(words);
+    });
+    connect(&m_session, &LiveSession::refused, this, &LivePanel::error);
+    connect(&m_lab, &LabRun::printed, this, &LivePanel::print);
+    connect(&m_lab, &LabRun::ended, this, [this](bool good, const QString& words) {
+        print(words + "\n");
+        m_session.stop();
+        m_progress->hide();
+        good ? emit note(words + "; the recording is kept") : emit error(words);
+    });
+    connect(&document, &ProfileDocument::changed, this, [this] { take_state(m_state, m_words->text()); });
+    take_state(LiveSession::State::idle, "Not connected");
+}
+
+void LivePanel::build() {
+    auto* const layout{new QVBoxLayout{this}};
+    layout->setContentsMargins(8, 6, 8, 6);
+    auto* const line{new QHBoxLayout};
+    m_light = new QLabel{"●", this};
+    m_words = new QLabel{this};
+    m_words->setTextFormat(Qt::PlainText);
+    m_progress = new QProgressBar{this};
+    m_progress->setRange(0, 0);
+    m_progress->setMaximumWidth(160);
+    m_progress->hide();
+    line->addWidget(m_light);
+    line->addWidget(m_words, 1);
+    line->addWidget(m_progress);
+    layout->addLayout(line);
+    auto* const buttons{new QHBoxLayout};
+    const auto button{[&](const QString& text, const QString& tip, const auto& pressed) {
+        auto* const made{new QPushButton{text, this}};
+        made->setToolTip(tip);
+        connect(made, &QPushButton::clicked, this, pressed);
+        buttons->addWidget(made);
+        return made;
+    }};
+    m_address = new QLineEdit{this};
+    m_address->setPlaceholderText("Socket, tty, or tcp:HOST:PORT");
+    m_address->setAccessibleName("The VMM's link");
+    buttons->addWidget(m_address, 1);
+    button("Connect", "Watch a running VMM, and record it", [this] { connect_to(m_address->text()); });
+    connect(m_address, &QLineEdit::returnPressed, this, [this] { connect_to(m_address->text()); });
+    m_zoo = new QComboBox{this};
+    m_zoo->setAccessibleName("A hypervisor of the zoo");
+    buttons->addWidget(m_zoo);
+    button("Run in the lab", "Boot it as L1 under the VMM, emulated",
+           [this] { run_in_lab(m_zoo->currentData().toString()); });
+    m_trap = button("Count all", "Mode trap: every access traps, and is counted",
+                    [this] { m_session.set_mode(link::Mode::trap); });
+    m_sample = button("Sample", "Mode sample: all accesses of one in 64 round trips are counted",
+                      [this] { m_session.set_mode(link::Mode::sample, usual_sample); });
+    m_apply = button("Apply the profile", "Put the profile into force, without stopping L1",
+                     [this] { apply_profile(); });
+    m_stop = button("Stop", "End the recording, and the lab's machine", [this] { stop_all(); });
+    layout->addLayout(buttons);
+    m_console = new QPlainTextEdit{this};
+    m_console->setReadOnly(true);
+    m_console->setMaximumBlockCount(most_console_lines);
+    m_console->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
+    m_console->setPlaceholderText("L1's console, and what the VMM says, is shown here.");
+    m_console->setAccessibleName("Console");
+    layout->addWidget(m_console, 1);
+    m_input = new QLineEdit{this};
+    m_input->setPlaceholderText("Type a line to L1's console");
+    m_input->setAccessibleName("A line for L1's console");
+    connect(m_input, &QLineEdit::returnPressed, this, [this] {
+        m_lab.type(m_input->text());
+        m_input->clear();
+    });
+    layout->addWidget(m_input);
+    refresh_zoo();
+}
+
+void LivePanel::refresh_zoo() {
+    auto* const list{new QProcess{this}};
+    connect(list, &QProcess::finished, this, [this, list] {
+        for (const ZooEntry& entry : parse_zoo_list(QString::fromUtf8(list->readAllStandardOutput()))) {
+            m_zoo->addItem(entry.ready ? entry.name : entry.name + " (not fetched)", entry.name);
+            m_zoo->setItemData(
+                m_zoo->count() - 1,
+                entry.ready ? entry.what : entry.what + ". Fetch it with: scripts/setup --zoo " + entry.name,
+                Qt::ToolTipRole);
+        }
+        list->deleteLater();
+    });
+    list->start(shadowtune_program(), {"lab", "list", "--format", "csv"});
+}
+
+void LivePanel::take_state(LiveSession::State state, const QString& words) {
+    m_state = state;
+    m_light->setStyleSheet(QString{"color: %1; font-size: 15pt;"}.arg(light_color(state)));
+    m_words->setText(words);
+    const bool connected{state == LiveSession::State::connected};
+    m_apply->setEnabled(connected && m_document.problem().isEmpty());
+    m_trap->setEnabled(connected);
+    m_sample->setEnabled(connected);
+    m_stop->setEnabled(state != LiveSession::State::idle || m_lab.is_running());
+    m_input->setVisible(m_lab.is_running());
+    m_progress->setVisible(state == LiveSession::State::connecting);
+    emit connection_words(words);
+}
+
+void LivePanel::take_progress(quint64 round_trips, quint64 accesses, quint32 generation) {
+    m_words->setText(QString{"Connected: %1 round trips, %2 trapped accesses, generation %3"}
+                         .arg(grouped(round_trips), grouped(accesses))
+                         .arg(generation));
+}
+
+void LivePanel::print(const QString& text) {
+    m_console->moveCursor(QTextCursor::End);
+    m_console->insertPlainText(text);
+    m_console->ensureCursorVisible();
+}
+
+QString LivePanel::console() const {
+    return m_console->toPlainText();
+}
+
+void LivePanel::connect_to(const QString& address) {
+    if (address.isEmpty()) return m_address->setFocus();
+    m_address->setText(address);
+    m_session.start(address, new_recording_file("link"), "live");
+}
+
+void LivePanel::run_in_lab(const QString& member, const QStringList& more) {
+    if (member.isEmpty())
+        return emit error("The lab's list is not there yet; is 'shadowtune' built beside this program?");
+    m_lab.stop();
+    m_console->clear();
+    const QTemporaryDir folder{};
+    const QString socket{folder.path() + ".sock"};
+    m_lab.start(member, socket, more);
+    m_session.start(socket, new_recording_file(member), member);
+}
+
+void LivePanel::apply_profile() {
+    const QString problem{m_document.problem()};
+    if (!problem.isEmpty()) return emit error(problem);
+    m_session.apply(m_document.profile());
+}
+
+void LivePanel::stop_all() {
+    m_lab.stop();
+    m_session.stop();
+}
+
+void LivePanel::ask_address() {
+    m_address->setFocus();
+    m_address->selectAll();
+}
+
+void LivePanel::ask_member() {
+    m_zoo->setFocus();
+    m_zoo->showPopup();
+}
+
+} // namespace shadowtune::gui

@@ -1,0 +1,67 @@
+#pragma once
+
+// The running VMM: connection, machine, console, and what is done to them.
+
+#include "gui/live/lab_run.hpp"
+#include "gui/live/live_session.hpp"
+#include "gui/model/profile_document.hpp"
+
+#include <QWidget>
+
+class QComboBox;
+class QLabel;
+class QLineEdit;
+class QPlainTextEdit;
+class QProgressBar;
+class QPushButton;
+
+namespace shadowtune::gui {
+
+class LivePanel : public QWidget {
+    Q_OBJECT
+public:
+    explicit LivePanel(ProfileDocument& document, QWidget* parent = nullptr);
+
+    void connect_to(const QString& address);
+    void run_in_lab(const QString& member, const QStringList& more = {});
+    void apply_profile();
+    void stop_all();
+    void ask_address();
+    void ask_member();
+    [[nodiscard]] LiveSession::State state() const { return m_state; }
+    [[nodiscard]] LiveSession& session() { return m_session; }
+    [[nodiscard]] QString console() const;
+
+signals:
+    void recording_began(const QString& file, qint64 recording);
+    void error(const QString& words);
+    void note(const QString& words);
+    // For the window's status line.
+    void connection_words(const QString& words);
+
+private:
+    void build();
+    void take_state(LiveSession::State state, const QString& words);
+    void take_progress(quint64 round_trips, quint64 accesses, quint32 generation);
+    void print(const QString& text);
+    void refresh_zoo();
+
+    ProfileDocument& m_document;
+    LiveSession m_session;
+    LabRun m_lab;
+    LiveSession::State m_state{LiveSession::State::idle};
+    QString m_label;
+    QLabel* m_light{nullptr};
+    QLabel* m_words{nullptr};
+    QLineEdit* m_address{nullptr};
+    QComboBox* m_zoo{nullptr};
+    QProgressBar* m_progress{nullptr};
+    QPushButton* m_apply{nullptr};
+    QPushButton* m_trap{nullptr};
+    QPushButton* m_sample{nullptr};
+    QPushButton* m_stop{nullptr};
+    QPlainTextEdit* m_console{nullptr};
+    QLineEdit* m_input{nullptr};
+};
+
+} // namespace shadowtune::gui

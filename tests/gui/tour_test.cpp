@@ -1,0 +1,283 @@
+#include "gui/view/bitmap_page.hpp"
+#include "gui/view/command_palette.hpp"
+#include "gui/view/compare_page.hpp"
+#include "gui/view/exports.hpp"
+#include "gui/view/heatmap_page.hpp"
+#include "gui/view/main_window.hpp"
+#include "gui/view/message_bar.hpp"
+#include "gui/view/timeline_view.hpp"
+#include "tests/db/sample_recording.hpp"
+#include "tests/gui/tests.hpp"
+
+#include <QAction>
+#include <QDir>
+#include <QElapsedTimer>
+#include <QFile>
+#include <QImage>
+#include <QScrollBar>
+#include <QTest>
+#include <fstream>
+
+namespace shadowtune::gui {
+
+namespace {
+
+constexpr int patience_ms{20'000};
+constexpr double least_frames_per_second{30};
+constexpr qint64 most_first_heatmap_ms{1'000};
+constexpr long most_memory_kib{300 * 1024};
+
+[[nodiscard]] bool settles(MainWindow& window) {
+    return QTest::qWaitFor([&] { return window.is_settled(); }, patience_ms);
+}
+
+// Of this process, in KiB: proc(5).
+[[nodiscard]] long peak_memory_kib() {
+    std::ifstream status{"/proc/self/status"};
+    for (std::string word{}; status >> word;) {
+        long value{0};
+        if (word == "VmHWM:" && status >> value) return value;
+    }
+    return 0;
+}
+
+// While panning and zooming, by whole pictures of the view.
+[[nodiscard]] double frames_per_second(HeatmapView& view) {
+    constexpr int frames{60};
+    QElapsedTimer clock{};
+    clock.start();
+    for (int i{0}; i < frames; ++i) {
+        view.verticalScrollBar()->setValue(i * 7 % std::max(view.verticalScrollBar()->maximum(), 1));
+        view.horizontalScrollBar()->setValue(i * 11 % std::max(view.horizontalScrollBar()->maximum(), 1));
+        if (i % 10 == 5) view.zoom(i % 20 == 5 ? 1.3 : 0.7, view.viewport()->rect().center());
+        static_cast<void>(view.grab());
+    }
+    return frames * 1000.0 / static_cast<double>(std::max<qint64>(clock.elapsed(), 1));
+}
+
+[[nodiscard]] QAction* command(const MainWindow& window, const QString& name) {
+    for (QAction* const action : commands_of(window)) {
+        if (QString{action->text()}.remove('&').startsWith(name)) return action;
+    }
+    return nullptr;
+}
+
+} // namespace
+
+void TourTest::open_sort_filter_brush_toggle_undo_export_data() {
+    QTest::addColumn<QString>("file");
+    QTest::newRow("trap") << "trap";
+    QTest::newRow("two vCPUs") << "two";
+    QTest::newRow("sample") << "sample";
+    QTest::newRow("tuned") << "tuned";
+    const QDir folder{qEnvironmentVariable("RECORDINGS")};
+    if (qEnvironmentVariableIsEmpty("RECORDINGS")) return;
+    for (const QString& name : folder.entryList({"*.db"}, QDir::Files))
+        QTest::newRow(qPrintable(name)) << folder.filePath(name);
+}
+
+void TourTest::open_sort_filter_brush_toggle_undo_export() {
+    QFETCH(QString, file);
+    const test::TemporaryFolder folder{};
+    const auto scratch{[&](const char* name) { return (folder / name).string(); }};
+    if (!file.contains('/')) {
+        const QString kind{file};
+        file = QString::fromStdString(scratch("a.db"));
+        if (kind == "two") {
+            test::write_sample_of_two(file.toStdString());
+        } else {
+            test::write_sample(file.toStdString(), kind == "trap"    ? db::Mode::trap
+                                                   : kind == "tuned" ? db::Mode::tuned
+                                                                     : db::Mode::sample);
+        }
+    }
+    MainWindow window{Options{}};
+    window.show();
+    window.open(file, 1);
+    QVERIFY(settles(window));
+    QCOMPARE(window.messages().words(), QString{});
+    HeatmapModel& map{window.heatmap()};
+    QVERIFY(map.rowCount() > 0 && map.columnCount() > 0);
+    QVERIFY(window.first_heatmap_ms() >= 0);
+
+    const auto change{[&](const auto& edit) {
+        window.filter().change("tour", edit);
+        return settles(window);
+    }};
+    for (const RowOrder order : {RowOrder::heat, RowOrder::alike, RowOrder::catalogue})
+        QVERIFY(change([order](Filter& filter) { filter.rows.order = order; }));
+    for (const Axis axis : {Axis::time, Axis::recording, Axis::l1, Axis::workload, Axis::reason}) {
+        QVERIFY(change([axis](Filter& filter) { filter.axis = axis; }));
+        QVERIFY(map.columnCount() > 0);
+    }
+    const int rows{map.rowCount()};
+    QVERIFY(change([](Filter& filter) { filter.rows.text = "exit_reason"; }));
+    QVERIFY(map.rowCount() <= 1);
+    window.undo_stack().undo();
+    QVERIFY(settles(window));
+    QCOMPARE(map.rowCount(), rows);
+
+    const auto whole{map.data()->recording->totals.range};
+    window.timeline().brush(0, 0);
+    QVERIFY(settles(window));
+    QVERIFY(map.data()->recording->totals.range.to <= whole.to);
+    QVERIFY(window.filter().filter().range.has_value());
+    window.undo_stack().undo();
+    QVERIFY(settles(window));
+    QCOMPARE(map.data()->recording->totals.range.to, whole.to);
+
+    HeatmapView& view{window.heatmap_page().view()};
+    view.setFocus();
+    view.setCurrentIndex(map.index(0, 0));
+    const vmcs::ShadowSets before{window.document().sets()};
+    QTest::keyClick(&view, Qt::Key_R);
+    QVERIFY(window.document().sets().read.test(map.field(0)));
+    window.undo_stack().undo();
+    QVERIFY(window.document().sets() == before);
+
+    for (const char* const name : {"map.png", "map.svg", "map.csv"}) {
+        const auto written{window.heatmap_page().export_to(scratch(name))};
+        QVERIFY2(written.ok(), name);
+        QVERIFY(QFile{QString::fromStdString(scratch(name))}.size() > 100);
+    }
+    QVERIFY(!QImage{QString::fromStdString(scratch("map.png"))}.isNull());
+    QVERIFY(!window.heatmap_page().export_to(scratch("map.doc")).ok());
+    QVERIFY(!window.heatmap_page().export_to(scratch("no/such/map.png")).ok());
+    window.show_view(View::bitmaps);
+    QCOMPARE(window.bitmaps().as_csv().count('\n'),
+             1 + static_cast<int>(vmcs::field_count + vmcs::high_half_count));
+    QVERIFY(window.timeline().as_csv().count('\n') > 1);
+    const auto bitmaps{exported_widget(window.bitmaps(), [&] { return window.bitmaps().as_csv(); })};
+    QVERIFY(export_view(bitmaps, scratch("bitmaps.svg")).ok());
+    QVERIFY(export_view(bitmaps, scratch("bitmaps.png")).ok());
+}
+
+void TourTest::compare_two() {
+    const test::TemporaryFolder folder{};
+    const auto first{QString::fromStdString((folder / "a.db").string())};
+    const auto second{QString::fromStdString((folder / "b.db").string())};
+    test::write_sample(first.toStdString());
+    test::write_sample_of_two(second.toStdString());
+    MainWindow window{Options{}};
+    window.show();
+    window.open(first);
+    window.open(second);
+    QVERIFY(settles(window));
+    window.show_view(View::compare);
+    QTRY_VERIFY_WITH_TIMEOUT(window.compare().words().contains("rates differ"), patience_ms);
+    QVERIFY(window.compare().differences().rowCount() > 0);
+    window.compare().compare(0, 0);
+    QTRY_VERIFY_WITH_TIMEOUT(window.compare().words().startsWith("0 of"), patience_ms);
+}
+
+void TourTest::every_command_is_in_the_palette() {
+    const MainWindow window{Options{}};
+    const auto commands{commands_of(window)};
+    QVERIFY(commands.size() > 25);
+    QVERIFY(command(window, "Apply the profile") != nullptr);
+    const QString keys{keys_as_html(commands)};
+    for (const char* const part : {"Ctrl+Shift+P", "Ctrl+O", "Command palette", "Timeline: move the brush"})
+        QVERIFY2(keys.contains(part), part);
+    // No key does two things.
+    QStringList taken{};
+    for (const QAction* const action : commands) {
+        const QString key{action->shortcut().toString()};
+        if (key.isEmpty()) continue;
+        QVERIFY2(!taken.contains(key), qPrintable(key));
+        taken << key;
+    }
+}
+
+void TourTest::keys_alone_are_enough() {
+    const test::TemporaryFolder folder{};
+    const std::string file{(folder / "a.db").string()};
+    test::write_sample(file);
+    MainWindow window{Options{}};
+    window.show();
+    window.open(QString::fromStdString(file));
+    QVERIFY(settles(window));
+    HeatmapView& view{window.heatmap_page().view()};
+    view.setFocus();
+    view.setCurrentIndex(window.heatmap().index(0, 0));
+    QTest::keyClick(&view, Qt::Key_Down);
+    QCOMPARE(view.currentIndex().row(), 1);
+    const int size{view.cell().height()};
+    QTest::keyClick(&view, Qt::Key_Plus);
+    QVERIFY(view.cell().height() > size);
+    QTest::keyClick(&view, Qt::Key_W);
+    QVERIFY(window.document().sets().write.test(window.heatmap().field(1)));
+    QTest::keyClick(&window.timeline(), Qt::Key_Right, Qt::ShiftModifier);
+    QVERIFY(window.filter().filter().range.has_value());
+    QTest::keyClick(&window.timeline(), Qt::Key_Escape);
+    QVERIFY(!window.filter().filter().range);
+    BitmapView& bitmap{window.bitmaps().reads()};
+    QTest::keyClick(&bitmap, Qt::Key_Right);
+    QVERIFY(settles(window));
+}
+
+void TourTest::trouble_is_told_in_place() {
+    const test::TemporaryFolder folder{};
+    const std::string file{(folder / "page.db").string()};
+    std::ofstream{file} << "no recording at all, but longer than SQLite's mark";
+    MainWindow window{Options{}};
+    window.show();
+    window.open(QString::fromStdString(file));
+    QVERIFY(settles(window));
+    QVERIFY(window.messages().words().contains("is no recording"));
+    const std::string good{(folder / "a.db").string()};
+    test::write_sample(good);
+    window.open(QString::fromStdString(good), 7);
+    QVERIFY(settles(window));
+    QVERIFY(window.messages().words().contains("no recording 7"));
+    const std::string profile{(folder / "p.json").string()};
+    std::ofstream{profile} << "{ \"schema\": ";
+    window.open(QString::fromStdString(profile));
+    QVERIFY(window.messages().words().contains("p.json"));
+    std::filesystem::permissions(good, std::filesystem::perms::owner_read);
+    window.open(QString::fromStdString(good));
+    QVERIFY(settles(window));
+    QVERIFY(window.heatmap().rowCount() > 0);
+}
+
+void TourTest::a_recording_that_grows_is_followed() {
+    const test::TemporaryFolder folder{};
+    const std::string file{(folder / "a.db").string()};
+    auto database{db::Database::open(file, db::OpenMode::append)};
+    QVERIFY(database.ok());
+    auto writer{
+        db::RecordingWriter::begin(database.value(), test::sample_machine(), test::sample_labels(), 1)};
+    QVERIFY(writer.ok());
+    MainWindow window{Options{}};
+    window.show();
+    window.open(QString::fromStdString(file));
+    QVERIFY(settles(window));
+    QCOMPARE(window.messages().words(), QString{}); // no snapshot yet is no error
+    for (const std::uint64_t rounds : {10U, 20U, 110U})
+        QVERIFY(writer.value().add_snapshot(test::sample_snapshot(rounds)).ok());
+    QTRY_VERIFY_WITH_TIMEOUT(window.heatmap().rowCount() > 0, patience_ms);
+    QTRY_COMPARE_WITH_TIMEOUT(window.heatmap().data()->recording->info.snapshots, 3U, patience_ms);
+}
+
+void TourTest::a_large_recording_is_quick() {
+    const QString file{qEnvironmentVariable("LARGE_RECORDING")};
+    if (file.isEmpty()) QSKIP("needs LARGE_RECORDING, a file of scripts/make-large-recording");
+    MainWindow window{Options{}};
+    window.show();
+    window.open(file);
+    QVERIFY(QTest::qWaitFor([&] { return window.first_heatmap_ms() >= 0; }, patience_ms));
+    qInfo("first heatmap after %lld ms", window.first_heatmap_ms());
+    QVERIFY(window.first_heatmap_ms() < most_first_heatmap_ms);
+    QVERIFY(QTest::qWaitFor([&] { return window.is_settled(); }, 10 * patience_ms));
+    window.filter().change("tour", [](Filter& filter) {
+        filter.axis = Axis::time;
+        filter.rows.hide_cold = false;
+    });
+    QVERIFY(settles(window));
+    const double frames{frames_per_second(window.heatmap_page().view())};
+    qInfo("%d rows, %d columns: %.0f frames a second, at most %ld MiB", window.heatmap().rowCount(),
+          window.heatmap().columnCount(), frames, peak_memory_kib() / 1024);
+    QVERIFY(frames > least_frames_per_second);
+    QVERIFY(peak_memory_kib() < most_memory_kib);
+}
+
+} // namespace shadowtune::gui
