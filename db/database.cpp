@@ -46,8 +46,10 @@ namespace fs = std::filesystem;
     auto size{connection.integer("PRAGMA page_size")};
     if (!size) return Failure{size.error()};
     std::error_code problem{};
-    // With a write-ahead log beside it, the file itself may lawfully be shorter than the database.
-    if (fs::exists(connection.path() + "-wal", problem)) return {};
+    // With pages in a write-ahead log, the file itself may lawfully be shorter than the database. Reading
+    // makes an empty log.
+    if (const auto logged{fs::file_size(connection.path() + "-wal", problem)}; !problem && logged != 0)
+        return {};
     const auto bytes{fs::file_size(connection.path(), problem)};
     if (!problem && bytes < static_cast<std::uintmax_t>(pages.value() * size.value())) {
         return fail(ErrorKind::damaged, connection.path(),

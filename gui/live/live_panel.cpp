@@ -58,6 +58,7 @@ LivePanel::LivePanel(ProfileDocument& document, QWidget* parent) : QWidget{paren
         emit note(words);
     });
     connect(&m_session, &LiveSession::refused, this, &LivePanel::error);
+    connect(&m_zoo_list, &QProcess::finished, this, [this] { take_zoo(); });
     connect(&m_lab, &LabRun::printed, this, &LivePanel::print);
     connect(&m_lab, &LabRun::ended, this, [this](bool good, const QString& words) {
         print(words + "\n");
@@ -126,22 +127,30 @@ void LivePanel::build() {
         m_input->clear();
     });
     layout->addWidget(m_input);
-    refresh_zoo();
 }
 
-void LivePanel::refresh_zoo() {
-    auto* const list{new QProcess{this}};
-    connect(list, &QProcess::finished, this, [this, list] {
-        for (const ZooEntry& entry : parse_zoo_list(QString::fromUtf8(list->readAllStandardOutput()))) {
-            m_zoo->addItem(entry.ready ? entry.name : entry.name + " (not fetched)", entry.name);
-            m_zoo->setItemData(
-                m_zoo->count() - 1,
-                entry.ready ? entry.what : entry.what + ". Fetch it with: scripts/setup --zoo " + entry.name,
-                Qt::ToolTipRole);
-        }
-        list->deleteLater();
-    });
-    list->start(shadowtune_program(), {"lab", "list", "--format", "csv"});
+LivePanel::~LivePanel() {
+    m_zoo_list.disconnect(this);
+    m_session.disconnect(this);
+    m_zoo_list.kill();
+    m_zoo_list.waitForFinished();
+}
+
+// Who never looks at the lab shall not wait for its list.
+void LivePanel::showEvent(QShowEvent* event) {
+    QWidget::showEvent(event);
+    if (m_zoo->count() == 0 && m_zoo_list.state() == QProcess::NotRunning)
+        m_zoo_list.start(shadowtune_program(), {"lab", "list", "--format", "csv"});
+}
+
+void LivePanel::take_zoo() {
+    for (const ZooEntry& entry : parse_zoo_list(QString::fromUtf8(m_zoo_list.readAllStandardOutput()))) {
+        m_zoo->addItem(entry.ready ? entry.name : entry.name + " (not fetched)", entry.name);
+        m_zoo->setItemData(m_zoo->count() - 1,
+                           entry.ready ? entry.what
+                                       : entry.what + ". Fetch it with: scripts/setup --zoo " + entry.name,
+                           Qt::ToolTipRole);
+    }
 }
 
 void LivePanel::take_state(LiveSession::State state, const QString& words) {
@@ -209,7 +218,6 @@ void LivePanel::ask_address() {
 
 void LivePanel::ask_member() {
     m_zoo->setFocus();
-    m_zoo->showPopup();
 }
 
 } // namespace shadowtune::gui

@@ -21,6 +21,7 @@ class LivePanel : public QWidget {
     Q_OBJECT
 public:
     explicit LivePanel(ProfileDocument& document, QWidget* parent = nullptr);
+    ~LivePanel() override;
 
     void connect_to(const QString& address);
     void run_in_lab(const QString& member, const QStringList& more = {});
@@ -39,16 +40,20 @@ signals:
     // For the window's status line.
     void connection_words(const QString& words);
 
+protected:
+    void showEvent(QShowEvent* event) override;
+
 private:
     void build();
     void take_state(LiveSession::State state, const QString& words);
     void take_progress(quint64 round_trips, quint64 accesses, quint32 generation);
     void print(const QString& text);
-    void refresh_zoo();
+    void take_zoo();
 
     ProfileDocument& m_document;
     LiveSession m_session;
     LabRun m_lab;
+    QProcess m_zoo_list;
     LiveSession::State m_state{LiveSession::State::idle};
     QString m_label;
     QLabel* m_light{nullptr};

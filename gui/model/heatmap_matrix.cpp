@@ -1,7 +1,6 @@
 #include "gui/model/heatmap_matrix.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <numeric>
 
@@ -89,10 +88,9 @@ HeatmapMatrix matrix_by_time(const TimelineData& timeline, const RecordingData& 
     std::vector<HeatmapColumn> columns{};
     for (std::size_t i{0}; i < timeline.steps.size(); ++i) {
         const db::Step& step{timeline.steps[i]};
-        char title[32]{};
-        std::snprintf(title, sizeof(title), "%.1f s", timeline.seconds(i + 1));
         columns.push_back(
-            {title, "snapshots " + std::to_string(step.range.from) + " to " + std::to_string(step.range.to),
+            {duration_text(timeline.seconds(i + 1)),
+             "snapshots " + std::to_string(step.range.from) + " to " + std::to_string(step.range.to),
              step.round_trips, std::nullopt, step.range});
     }
     HeatmapMatrix matrix{empty_matrix(Axis::time, std::move(columns), recording.totals.all_trap)};

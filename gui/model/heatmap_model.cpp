@@ -5,10 +5,11 @@
 
 namespace shadowtune::gui {
 
-void HeatmapModel::show(HeatmapPtr data, Accesses accesses) {
+void HeatmapModel::show(HeatmapPtr data, Accesses accesses, std::optional<RateSpan> span) {
     beginResetModel();
     m_data = std::move(data);
     m_accesses = accesses;
+    m_span = span;
     paint_image();
     endResetModel();
 }
@@ -34,7 +35,7 @@ double HeatmapModel::rate(int row, int column) const {
 void HeatmapModel::paint_image() {
     m_image = QImage{};
     if (!m_data) return;
-    const RateSpan span{rate_span(m_data->matrix, m_accesses)};
+    const RateSpan span{m_span.value_or(rate_span(m_data->matrix, m_accesses))};
     m_scale = ColorScale{m_palette, m_dark, span.least, span.most};
     if (rowCount() == 0 || columnCount() == 0) return;
     m_image = QImage{columnCount(), rowCount(), QImage::Format_ARGB32_Premultiplied};

@@ -18,7 +18,8 @@ public:
 
     explicit HeatmapModel(QObject* parent = nullptr) : QAbstractTableModel{parent} {}
 
-    void show(HeatmapPtr data, Accesses accesses);
+    // `span`: of the colours; none: of the rates that are shown.
+    void show(HeatmapPtr data, Accesses accesses, std::optional<RateSpan> span = {});
     void set_appearance(Palette palette, bool dark);
     // The sets that tooltips and marks speak of.
     void set_profile(const vmcs::ShadowSets& sets);
@@ -50,6 +51,7 @@ private:
     Accesses m_accesses{Accesses::both};
     Palette m_palette{Palette::viridis};
     bool m_dark{false};
+    std::optional<RateSpan> m_span;
     ColorScale m_scale;
     vmcs::ShadowSets m_profile;
     QImage m_image;

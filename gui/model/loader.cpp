@@ -27,7 +27,13 @@ void Loader::post(Kind kind, Work work) {
     ++m_waiting;
     QMetaObject::invokeMethod(m_worker, [this, kind, number, work = std::move(work)] {
         if (kind == kind_list || number == m_newest[kind]) work();
-        if (--m_waiting == 0) emit idle();
+        // Behind the answer in the GUI's queue.
+        QMetaObject::invokeMethod(
+            this,
+            [this] {
+                if (--m_waiting == 0) emit idle();
+            },
+            Qt::QueuedConnection);
     });
 }
 

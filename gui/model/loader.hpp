@@ -77,7 +77,7 @@ signals:
                   const shadowtune::gui::RecordingPtr& second,
                   const shadowtune::gui::TimelinePtr& second_steps);
     void failed(const QString& file, const QString& message);
-    // Nothing waited for a moment; is_busy() tells whether that is still so.
+    // Everything that was asked for is answered.
     void idle();
 
 private:
@@ -91,7 +91,7 @@ private:
     QObject* m_worker; // in m_thread
     RecordingSource m_source;
     std::array<std::atomic<std::uint64_t>, kind_count> m_newest{};
-    std::atomic<int> m_waiting{0};
+    int m_waiting{0}; // of the GUI's thread: what was asked for and not answered there yet
 };
 
 } // namespace shadowtune::gui

@@ -1,15 +1,34 @@
 #include "gui/model/recording_data.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <numeric>
 
 namespace shadowtune::gui {
 
+std::string duration_text(double seconds) {
+    char text[32]{};
+    if (seconds < 120) {
+        std::snprintf(text, sizeof(text), "%.*f s", seconds < 10 ? 1 : 0, seconds);
+    } else if (seconds < 7200) {
+        std::snprintf(text, sizeof(text), "%.1f min", seconds / 60);
+    } else {
+        std::snprintf(text, sizeof(text), "%.1f h", seconds / 3600);
+    }
+    return text;
+}
+
 vmcs::ShadowSets RecordingData::in_force() const {
     const auto found{std::ranges::find(generations, totals.generation, &db::Generation::number)};
     if (found == generations.end() || found->mode == db::Mode::trap) return {};
     return found->sets;
+}
+
+bool RecordingData::knows_in_force() const {
+    const auto found{std::ranges::find(generations, totals.generation, &db::Generation::number)};
+    return found == generations.end() || found->mode == db::Mode::trap || found->profile_name.empty() ||
+           !found->sets.hot_set().empty();
 }
 
 tuner::Workload RecordingData::workload() const {

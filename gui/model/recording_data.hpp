@@ -15,6 +15,9 @@
 
 namespace shadowtune::gui {
 
+// "12 s", "4.5 min", "3.2 h".
+[[nodiscard]] std::string duration_text(double seconds);
+
 struct RecordingKey {
     std::string file;
     std::int64_t id{0}; // 0: the newest
@@ -37,6 +40,8 @@ struct RecordingData {
 
     // Sets in force at the end of the range; empty where every access traps or nobody knows.
     [[nodiscard]] vmcs::ShadowSets in_force() const;
+    // L0 tells the name of a profile that somebody else loaded, and no more.
+    [[nodiscard]] bool knows_in_force() const;
     // Rates are of all accesses, not only of those that trapped.
     [[nodiscard]] bool complete() const { return totals.all_trap || totals.sampled_round_trips != 0; }
     // What the tuner goes by: exact counts, or estimates from the sample.

@@ -15,6 +15,26 @@ namespace {
                              file + ": is no recording; open a file made by 'shadowtune record'"}};
 }
 
+// So many steps at most, each of several that follow each other.
+[[nodiscard]] std::vector<db::Step> merged(const std::vector<db::Step>& steps, std::size_t most) {
+    const std::size_t stride{(steps.size() + most - 1) / most};
+    std::vector<db::Step> coarse{};
+    for (std::size_t i{0}; i < steps.size(); ++i) {
+        if (i % stride == 0) {
+            coarse.push_back(steps[i]);
+            continue;
+        }
+        db::Step& to{coarse.back()};
+        to.range.to = steps[i].range.to;
+        to.round_trips += steps[i].round_trips;
+        for (std::size_t field{0}; field < vmcs::field_count; ++field) {
+            to.reads[field] += steps[i].reads[field];
+            to.writes[field] += steps[i].writes[field];
+        }
+    }
+    return coarse;
+}
+
 } // namespace
 
 Result<db::Database*, db::Error> RecordingSource::open(const std::string& file) {
@@ -107,9 +127,7 @@ Result<TimelinePtr, db::Error> RecordingSource::timeline(const RecordingKey& key
         return Failure{db::Error{db::ErrorKind::damaged, key.file + ": a snapshot is missing; record again"}};
     }
     timeline->moments = std::move(moments).value();
-    auto coarse{reader.steps({1, snapshots}, tuner::most_steps)};
-    if (!coarse) return Failure{coarse.error()};
-    timeline->phases = tuner::find_phases(coarse.value());
+    timeline->phases = tuner::find_phases(merged(timeline->steps, tuner::most_steps));
     m_timeline = timeline;
     return TimelinePtr{std::move(timeline)};
 }

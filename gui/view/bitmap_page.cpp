@@ -35,6 +35,7 @@ BitmapPage::BitmapPage(ProfileDocument& document, QWidget* parent) : QWidget{par
     m_shown = choice("S&how", of_profile);
     m_other = choice("  compare &with", in_force);
     m_words = new QLabel{this};
+    m_words->setWordWrap(true);
     line->addSpacing(16);
     line->addWidget(m_words, 1);
     layout->addLayout(line);
@@ -91,6 +92,13 @@ void BitmapPage::refresh() {
     m_writes->show_sets(shown.write, other.write, m_document.target().offered);
     const auto differing{
         [](const vmcs::FieldSet& a, const vmcs::FieldSet& b) { return ((a | b) - (a & b)).count(); }};
+    const bool asks_in_force{m_shown->currentIndex() == in_force || m_other->currentIndex() == in_force};
+    if (asks_in_force && m_document.recording() && !m_document.recording()->knows_in_force()) {
+        m_words->setText(
+            "What is in force is not known: somebody else loaded it, and L0 tells only its name. "
+            "It is shown as if all trapped.");
+        return;
+    }
     m_words->setText(QString{"%1 fields differ in reads, %2 in writes"}
                          .arg(differing(shown.read, other.read))
                          .arg(differing(shown.write, other.write)));

@@ -123,8 +123,14 @@ void ComparePage::request() {
 void ComparePage::take(const RecordingPtr& first, const TimelinePtr& first_steps, const RecordingPtr& second,
                        const TimelinePtr& second_steps) {
     const ComparedMaps maps{compared_maps(first, second)};
-    m_maps[0].show(maps.first, Accesses::both);
-    m_maps[1].show(maps.second, Accesses::both);
+    // One scale for both: equal colours are equal rates.
+    RateSpan span{rate_span(maps.first->matrix, Accesses::both)};
+    const RateSpan other{rate_span(maps.second->matrix, Accesses::both)};
+    if (other.most > 0)
+        span = {span.most > 0 ? std::min(span.least, other.least) : other.least,
+                std::max(span.most, other.most)};
+    m_maps[0].show(maps.first, Accesses::both, span);
+    m_maps[1].show(maps.second, Accesses::both, span);
     m_maps[2].show(maps.difference, Accesses::both);
     const QString trouble{why_no_test(*first, *second)};
     if (!trouble.isEmpty()) {

@@ -21,6 +21,11 @@ constexpr int longest_title{150};
 
 } // namespace
 
+int title_stride(const QFontMetrics& metrics, int column_width) {
+    // Leaning titles need more than their height.
+    return std::max(1, (metrics.height() * 5 / 4 + column_width - 1) / column_width);
+}
+
 HeatmapHeader::HeatmapHeader(Qt::Orientation orientation, QWidget* parent)
     : QHeaderView{orientation, parent} {
     setSectionResizeMode(QHeaderView::Fixed);
@@ -132,7 +137,7 @@ void HeatmapHeader::paint_columns(QPainter& painter) {
     const auto* const view{static_cast<const HeatmapView*>(parentWidget())};
     const int current{view->currentIndex().column()};
     const int column_width{defaultSectionSize()};
-    const int stride{std::max(1, (metrics.height() + column_width - 1) / column_width)};
+    const int stride{title_stride(metrics, column_width)};
     painter.setRenderHint(QPainter::Antialiasing);
     for (int column{std::max(visualIndexAt(0), 0)}; column < count(); ++column) {
         const int left{sectionViewportPosition(column)};

@@ -175,7 +175,7 @@ void HeatmapView::render_map(QPainter& painter, const QRect& area) {
         painter.drawText(QRect{0, top + row * cell().height(), left - 8, cell().height()},
                          Qt::AlignVCenter | Qt::AlignRight, m_model.headerData(row, Qt::Vertical).toString());
     }
-    const int stride{std::max(1, (metrics.height() + cell().width() - 1) / cell().width())};
+    const int stride{title_stride(metrics, cell().width())};
     for (int column{0}; column < m_model.columnCount(); column += stride) {
         painter.save();
         painter.translate(left + (column + 0.5) * cell().width(), top - 5);

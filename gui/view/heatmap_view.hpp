@@ -27,10 +27,13 @@ private:
     [[nodiscard]] const HeatmapModel* heatmap() const;
 };
 
+// Each so manieth column has room for its title.
+[[nodiscard]] int title_stride(const QFontMetrics& metrics, int column_width);
+
 class HeatmapView : public QTableView {
     Q_OBJECT
 public:
-    static constexpr int smallest_cell{2};
+    static constexpr int smallest_cell{1};
     static constexpr int largest_cell{96};
 
     explicit HeatmapView(HeatmapModel& model, QWidget* parent = nullptr);

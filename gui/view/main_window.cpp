@@ -146,8 +146,8 @@ void MainWindow::connect_models() {
         m_messages->show_error(message);
     });
     connect(&m_loader, &Loader::idle, this, [this] {
-        m_settled = !m_loader.is_busy();
-        if (m_settled) emit settled();
+        m_settled = true;
+        emit settled();
     });
     connect(&m_filter, &FilterState::changed, this, [this] {
         take_filter();

@@ -35,7 +35,8 @@ constexpr Tones dark{0xFF22252B, 0xFF1A1D22, 0xFF20242A, 0xFFE4E7EC,
     palette.setColor(QPalette::PlaceholderText, faint);
     palette.setColor(QPalette::Mid, QColor{tones.mid});
     palette.setColor(QPalette::Midlight, QColor{tones.mid}.lighter(110));
-    palette.setColor(QPalette::Dark, QColor{tones.mid}.darker(120));
+    palette.setColor(QPalette::Dark,
+                     is_dark ? QColor{tones.mid}.lighter(170) : QColor{tones.mid}.darker(140));
     palette.setColor(QPalette::Shadow, QColor{tones.mid}.darker(160));
     for (const auto role : {QPalette::WindowText, QPalette::Text, QPalette::ButtonText})
         palette.setColor(QPalette::Disabled, role, faint);
@@ -56,6 +57,10 @@ void apply_theme(QApplication& application, Theme theme) {
     application.setStyleSheet(
         "QToolTip { padding: 4px; } QToolBar { spacing: 6px; padding: 4px 6px; border: none; }"
         "QDockWidget::title { padding: 5px 8px; text-align: left; }"
+        "QTreeView::indicator { width: 12px; height: 12px; border: 1px solid palette(dark); border-radius: "
+        "3px; background: palette(base); }"
+        "QTreeView::indicator:checked { background: palette(highlight); border-color: palette(highlight); }"
+        "QTreeView::indicator:disabled { border-color: palette(midlight); background: palette(window); }"
         "QTableCornerButton::section { background: palette(window); border: none; }");
 }
 

@@ -27,9 +27,7 @@ constexpr int bottom_margin{22};
 }
 
 [[nodiscard]] QString duration(double seconds) {
-    if (seconds < 120) return QString{"%1 s"}.arg(seconds, 0, 'f', seconds < 10 ? 1 : 0);
-    if (seconds < 7200) return QString{"%1 min"}.arg(seconds / 60, 0, 'f', 0);
-    return QString{"%1 h"}.arg(seconds / 3600, 0, 'f', 1);
+    return QString::fromStdString(duration_text(seconds));
 }
 
 } // namespace

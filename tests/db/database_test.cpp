@@ -135,6 +135,8 @@ TEST(Database, TruncatedFileIsRefused) {
     ASSERT_GT(whole.size(), 8192U);
     write_bytes(folder / "cut.db", whole.substr(0, whole.size() / 2));
     expect_refused(folder / "cut.db", ErrorKind::damaged, "again");
+    write_bytes(folder / "short.db", whole.substr(0, whole.size() - 100));
+    expect_refused(folder / "short.db", ErrorKind::damaged, "again");
     write_bytes(folder / "stump.db", whole.substr(0, 50));
     expect_refused(folder / "stump.db", ErrorKind::damaged, "again");
 }
