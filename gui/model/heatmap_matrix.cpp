@@ -123,22 +123,32 @@ CellRate overall_rate(const RecordingData& recording, vmcs::FieldIndex field) {
 }
 
 HeatmapMatrix matrix_by_recording(std::span<const RecordingPtr> recordings, Axis axis) {
-    std::vector<HeatmapColumn> columns{};
+    std::vector<std::string> titles{};
     std::vector<std::vector<RecordingPtr>> members{};
-    bool complete{true};
     for (const RecordingPtr& recording : recordings) {
         const std::string title{column_title(*recording, axis)};
-        auto found{std::ranges::find(columns, title, &HeatmapColumn::title)};
-        if (found == columns.end()) {
-            columns.push_back({title, recording->title(), 0, std::nullopt, {}});
+        const auto found{std::ranges::find(titles, title)};
+        const auto place{static_cast<std::size_t>(found - titles.begin())};
+        if (found == titles.end()) {
+            titles.push_back(title);
             members.emplace_back();
-            found = columns.end() - 1;
-        } else {
-            found->detail += "; " + recording->title();
         }
-        found->round_trips += recording->totals.counters.round_trips;
-        members[static_cast<std::size_t>(found - columns.begin())].push_back(recording);
-        complete = complete && recording->complete();
+        members[place].push_back(recording);
+    }
+    std::vector<HeatmapColumn> columns{};
+    bool complete{true};
+    for (std::size_t place{0}; place < titles.size(); ++place) {
+        // Where somebody has seen all accesses, those who have not say nothing.
+        const bool anybody{
+            std::ranges::any_of(members[place], [](const auto& of) { return of->complete(); })};
+        if (anybody) std::erase_if(members[place], [](const auto& of) { return !of->complete(); });
+        complete = complete && anybody;
+        HeatmapColumn column{titles[place], {}, 0, std::nullopt, {}};
+        for (const RecordingPtr& recording : members[place]) {
+            column.detail += (column.detail.empty() ? "" : "; ") + recording->title();
+            column.round_trips += recording->totals.counters.round_trips;
+        }
+        columns.push_back(std::move(column));
     }
     HeatmapMatrix matrix{empty_matrix(axis, std::move(columns), complete)};
     for (std::size_t column{0}; column < members.size(); ++column) {

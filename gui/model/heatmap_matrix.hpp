@@ -65,7 +65,8 @@ struct HeatmapMatrix {
 // One column for each step.
 [[nodiscard]] HeatmapMatrix matrix_by_time(const TimelineData& timeline, const RecordingData& recording);
 
-// One column for each recording, or for all of one L1 or workload together; `axis` says which.
+// One column for each recording, or for all of one L1 or workload together; `axis` says which. Of several
+// those count that have seen all accesses, where there is one.
 [[nodiscard]] HeatmapMatrix matrix_by_recording(std::span<const RecordingPtr> recordings, Axis axis);
 
 // All exit reasons of a range together, for one field.

@@ -118,8 +118,10 @@ void TimelineView::paint_phases(QPainter& painter) const {
                          QPoint{x_of_snapshot(ranges[i].to), plot().bottom()}};
         if (i % 2 == 0) painter.fillRect(band, with_alpha(palette().color(QPalette::WindowText), 0.05F));
         if (i != m_timeline->phases.steady) continue;
+        const int words{QFontMetrics{font()}.horizontalAdvance("steady ")};
         painter.setPen(with_alpha(palette().color(QPalette::WindowText), 0.6F));
-        painter.drawText(QRect{band.left() + 4, 2, 120, top_margin - 4}, Qt::AlignVCenter, "steady");
+        painter.drawText(QRect{std::min(band.left() + 4, plot().right() - words), 2, words, top_margin - 4},
+                         Qt::AlignVCenter, "steady");
     }
 }
 

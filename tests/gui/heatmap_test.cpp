@@ -139,6 +139,20 @@ void HeatmapTest::recordings_of_one_workload_are_weighted() {
     QCOMPARE(matrix.at(vmcs::index_of(Field::guest_rip), 0).reads, 1.0);
 }
 
+void HeatmapTest::tuned_recordings_do_not_dilute_others() {
+    Fixture on{};
+    Fixture tuned{db::Mode::tuned};
+    const auto all{on.source.read({on.file, 0}, {})};
+    const auto rest{tuned.source.read({tuned.file, 0}, {})};
+    QVERIFY(all.ok() && rest.ok());
+    const RecordingPtr both[]{rest.value(), all.value()};
+    const HeatmapMatrix matrix{matrix_by_recording(both, Axis::l1)};
+    QVERIFY(matrix.complete);
+    QCOMPARE(matrix.columns.size(), std::size_t{1});
+    QCOMPARE(matrix.at(vmcs::index_of(Field::guest_rip), 0).reads, 1.0);
+    QVERIFY(!matrix_by_recording(both, Axis::recording).complete);
+}
+
 void HeatmapTest::rows_are_sorted_filtered_and_cold_ones_hidden() {
     Fixture on{};
     Filter filter{};

@@ -24,6 +24,7 @@ private slots:
     void a_shadowed_access_is_not_taken_for_none();
     void time_adds_up_to_the_whole();
     void recordings_of_one_workload_are_weighted();
+    void tuned_recordings_do_not_dilute_others();
     void rows_are_sorted_filtered_and_cold_ones_hidden();
     void like_fields_lie_beside_each_other();
     void the_model_is_a_model();
