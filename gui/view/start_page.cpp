@@ -11,7 +11,7 @@ StartPage::StartPage(QWidget* parent) : QWidget{parent} {
     auto* const outer{new QVBoxLayout{this}};
     outer->addStretch(2);
     auto* const box{new QWidget{this}};
-    box->setMaximumWidth(560);
+    box->setFixedWidth(fontMetrics().horizontalAdvance('x') * 76);
     auto* const layout{new QVBoxLayout{box}};
     auto* const title{new QLabel{"<h2 style='margin:0'>What does your L1 do to its VMCS?</h2>", box}};
     layout->addWidget(title);
@@ -23,6 +23,7 @@ StartPage::StartPage(QWidget* parent) : QWidget{parent} {
     const auto add{[&](const QString& what, const QString& how, void (StartPage::*wanted)()) {
         auto* const button{new QCommandLinkButton{what, how, box}};
         button->setIconSize({0, 0});
+        button->setMinimumHeight(fontMetrics().height() * 4);
         connect(button, &QCommandLinkButton::clicked, this, wanted);
         layout->addWidget(button);
     }};
