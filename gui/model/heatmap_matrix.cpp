@@ -127,7 +127,8 @@ HeatmapMatrix matrix_by_recording(std::span<const RecordingPtr> recordings, Axis
     std::vector<std::vector<RecordingPtr>> members{};
     for (const RecordingPtr& recording : recordings) {
         const std::string title{column_title(*recording, axis)};
-        const auto found{std::ranges::find(titles, title)};
+        // Two files of one name are two recordings.
+        const auto found{axis == Axis::recording ? titles.end() : std::ranges::find(titles, title)};
         const auto place{static_cast<std::size_t>(found - titles.begin())};
         if (found == titles.end()) {
             titles.push_back(title);

@@ -99,7 +99,8 @@ void LiveTest::a_lab_run_is_watched_and_tuned() {
     constexpr int boot_ms{300'000};
     MainWindow window{Options{}};
     window.show();
-    window.live().run_in_lab(member, {"--ips", "50000000", "--timeout", "600"});
+    // A loop that goes on until it is stopped: what the member does by itself may be over too soon.
+    window.live().run_in_lab(member, {"--ips", "50000000", "--timeout", "600", "--type", "steady 1000000"});
     QTRY_VERIFY_WITH_TIMEOUT(window.heatmap().data() != nullptr, boot_ms);
     QTRY_VERIFY_WITH_TIMEOUT(window.heatmap().data()->recording->totals.counters.round_trips > 1'000,
                              boot_ms);
