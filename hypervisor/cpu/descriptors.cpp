@@ -122,10 +122,6 @@ DescriptorBases descriptor_bases() {
             reinterpret_cast<std::uint64_t>(&processor.tss), reinterpret_cast<std::uint64_t>(&processor)};
 }
 
-bool is_nmi_pending() {
-    return this_processor().nmi_pending;
-}
-
 void set_nmi_pending() {
     this_processor().nmi_pending = true;
 }

@@ -35,7 +35,9 @@ struct ExceptionFrame {
 // True once since the last call where an NMI came to this processor while L0 ran: it belongs to the guest.
 [[nodiscard]] bool take_pending_nmi();
 // The same, but it stays pending.
-[[nodiscard]] bool is_nmi_pending();
+[[nodiscard]] inline bool is_nmi_pending() {
+    return this_processor().nmi_pending;
+}
 // As if one had come: it was pending when this guest was saved.
 void set_nmi_pending();
 

@@ -10,7 +10,6 @@ namespace shadowtune::cpu {
 namespace {
 
 LastAct last_act{LastAct::halt};
-std::atomic<const Processor*> speaker{nullptr};
 std::atomic<std::uint32_t> running{0};
 // A processor in L1 comes to L0 within a millisecond by L0's timer; one that does not come stopped of itself.
 constexpr std::uint64_t longest_wait_for_others{100'000'000};
@@ -37,6 +36,8 @@ void screen_write(char c) {
 
 } // namespace
 
+std::atomic<const Processor*> detail::speaker{nullptr};
+
 void set_last_act(LastAct act) {
     last_act = act;
 }
@@ -59,17 +60,13 @@ void console_write_hex(std::uint64_t value) {
 void begin_last_words() {
     const Processor* nobody{nullptr};
     const Processor* const self{&this_processor()};
-    const bool first{speaker.compare_exchange_strong(nobody, self)};
+    const bool first{detail::speaker.compare_exchange_strong(nobody, self)};
     if (!first && nobody != self) stop_here();
     if (!first) return;
     leave_running();
     const std::uint64_t start{rdtsc()};
     while (running.load() != 0 && rdtsc() - start < longest_wait_for_others)
         asm volatile("pause");
-}
-
-bool is_stopping() {
-    return speaker.load(std::memory_order_relaxed) != nullptr;
 }
 
 void stop_here() {

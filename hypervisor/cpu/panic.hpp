@@ -3,11 +3,17 @@
 // The two ways in which L0 ends: it cannot start on this machine, or it met a state that may not be. Both say
 // so in one line on every channel there is and end the machine in the way that the command line chose.
 
+#include <atomic>
 #include <cstdint>
 
 namespace shadowtune::cpu {
 
 struct ExceptionFrame;
+struct Processor;
+
+namespace detail {
+extern std::atomic<const Processor*> speaker; // of the last words
+}
 
 // What happens after the last word: a halted machine keeps its screen, the lab wants to be powered off.
 enum class LastAct : std::uint8_t { halt, bochs_power_off };
@@ -24,7 +30,9 @@ void set_last_act(LastAct act);
 // the others have stopped, or have had the time to; whoever comes later stops there. The others look at
 // is_stopping() at each exit and call stop_here().
 void begin_last_words();
-[[nodiscard]] bool is_stopping();
+[[nodiscard]] inline bool is_stopping() {
+    return detail::speaker.load(std::memory_order_relaxed) != nullptr;
+}
 [[noreturn]] void stop_here();
 
 // Processors that run L1 or L0 on its behalf: begin_last_words() waits for all but its own. One that sleeps

@@ -5,6 +5,7 @@ namespace shadowtune::devices {
 bool LinkPort::start() {
     m_present = m_uart.start();
     if (m_present) m_byte_ticks = m_uart.measure_byte();
+    m_quiet = m_present ? 0 : ~std::uint64_t{0};
     return m_present;
 }
 
@@ -16,7 +17,7 @@ bool LinkPort::send(link::MessageType type, std::span<const std::uint8_t> payloa
     ++m_sequence;
     for (std::size_t i{0}; i < length; ++i)
         m_queue[m_tail++ % queue_size] = encoded[i];
-    m_next_poll = 0;
+    m_quiet = 0;
     return true;
 }
 
@@ -29,8 +30,7 @@ void LinkPort::push_out() {
 }
 
 bool LinkPort::poll(std::uint64_t now) {
-    // L1 may set the TSC back: a time further off than any that was ever set is one that has come.
-    if (!m_present || (now < m_next_poll && m_next_poll - now <= longest_interval())) return false;
+    if (!m_present || !is_due(now)) return false;
     push_out();
     std::uint8_t byte{};
     bool received{false};
@@ -38,7 +38,8 @@ bool LinkPort::poll(std::uint64_t now) {
         received = true;
         if (m_decoder.push(byte)) return true; // the next call goes on behind this frame at once
     }
-    m_next_poll = now + m_byte_ticks * (idle() && !received ? idle_bytes : busy_bytes);
+    m_last_look = now;
+    m_quiet = m_byte_ticks * (idle() && !received ? idle_bytes : busy_bytes);
     return false;
 }
 

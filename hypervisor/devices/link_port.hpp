@@ -30,6 +30,10 @@ public:
         return send(type, {reinterpret_cast<const std::uint8_t*>(&record), sizeof(Record)});
     }
 
+    // Whether the time has come to move bytes. L1 may set the TSC back: a time before the last look is one
+    // that has come.
+    [[nodiscard]] bool is_due(std::uint64_t now) const { return now - m_last_look >= m_quiet; }
+
     // Moves bytes out and in if the time has come; true with frame() where a command has arrived.
     [[nodiscard]] bool poll(std::uint64_t now);
     [[nodiscard]] const link::Frame& frame() const { return m_decoder.frame(); }
@@ -57,7 +61,8 @@ private:
     Uart m_uart;
     bool m_present{false};
     std::uint64_t m_byte_ticks{100'000};
-    std::uint64_t m_next_poll{0};
+    std::uint64_t m_last_look{0};
+    std::uint64_t m_quiet{0}; // TSC ticks from then on without another look
     link::FrameDecoder m_decoder{};
     std::uint16_t m_sequence{0};
     std::size_t m_head{0}; // ever growing; the place is modulo queue_size

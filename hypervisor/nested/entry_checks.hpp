@@ -6,6 +6,7 @@
 // their own fields need no check. IA32_PERF_GLOBAL_CTRL, whose reserved bits differ from one processor to the
 // next, reaches vmcs02 as it is for guest and host, and the processor itself checks it there.
 
+#include "hypervisor/nested/dirty_groups.hpp"
 #include "hypervisor/nested/vmcs12_values.hpp"
 #include "vmcs/machine.hpp"
 #include "vmcs/result.hpp"
@@ -59,6 +60,12 @@ using Check = Result<void, CheckFailure>;
 // 27.2.1: fails with VMfailValid(7).
 [[nodiscard]] Check check_controls(const Vmcs12Values& vmcs12, const vmcs::CapabilityMsrs& offered,
                                    const ProcessorFacts& processor, const EntryContext& context);
+
+// The same of a vmcs12 that has passed, and has changed since in these groups only. With the group `event`
+// guest CR0 must be what L2 will have.
+[[nodiscard]] Check check_changed_controls(DirtyGroups changed, const Vmcs12Values& vmcs12,
+                                           const vmcs::CapabilityMsrs& offered,
+                                           const ProcessorFacts& processor, const EntryContext& context);
 
 // 27.2.2 to 27.2.4: fails with VMfailValid(8).
 [[nodiscard]] Check check_host_state(const Vmcs12Values& vmcs12, const vmcs::CapabilityMsrs& offered,

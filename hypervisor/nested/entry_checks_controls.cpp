@@ -65,11 +65,6 @@ namespace interruption = vmx::interruption;
         if (!c.is_page_address(c.get(Field::virtual_apic_address))) {
             return refuse(Field::virtual_apic_address, "not the address of a page");
         }
-        const std::uint32_t threshold{c.get32(Field::tpr_threshold)};
-        if (!delivers && (threshold & ~0xFU) != 0) return refuse(Field::tpr_threshold, "bits 31:4 are not 0");
-        if (needs_vtpr(c.vmcs12) && c.context.vtpr_known && (threshold & 0xFU) > (c.context.vtpr >> 4)) {
-            return refuse(Field::tpr_threshold, "above bits 7:4 of VTPR");
-        }
     } else if (c.secondary(secondary::virtualize_x2apic_mode | secondary::apic_register_virtualization |
                            secondary::virtual_interrupt_delivery)) {
         return refuse(Field::secondary_processor_based_controls, "virtualizes the APIC without a TPR shadow");
@@ -86,6 +81,19 @@ namespace interruption = vmx::interruption;
     if (delivers && !c.pin(pin::external_interrupt_exiting)) {
         return refuse(Field::pin_based_controls,
                       "virtual-interrupt delivery without external-interrupt exiting");
+    }
+    return {};
+}
+
+// Compared with L1's memory, which changes without a VMWRITE.
+[[nodiscard]] Check check_threshold(const Checked& c) {
+    if (!c.primary(primary::use_tpr_shadow)) return {};
+    const std::uint32_t threshold{c.get32(Field::tpr_threshold)};
+    if (!c.secondary(secondary::virtual_interrupt_delivery) && (threshold & ~0xFU) != 0) {
+        return refuse(Field::tpr_threshold, "bits 31:4 are not 0");
+    }
+    if (needs_vtpr(c.vmcs12) && c.context.vtpr_known && (threshold & 0xFU) > (c.context.vtpr >> 4)) {
+        return refuse(Field::tpr_threshold, "above bits 7:4 of VTPR");
     }
     return {};
 }
@@ -262,7 +270,7 @@ Check check_controls(const Vmcs12Values& vmcs12, const vmcs::CapabilityMsrs& off
                      const ProcessorFacts& processor, const EntryContext& context) {
     const Checked c{vmcs12, offered, processor, context};
     for (const auto check : {check_allowed_settings, check_counts, check_bitmaps, check_shadowing, check_apic,
-                             check_nmi_controls, check_translation, check_extensions}) {
+                             check_threshold, check_nmi_controls, check_translation, check_extensions}) {
         if (const Check result{check(c)}; !result.ok()) return result;
     }
     struct Area {
@@ -276,6 +284,18 @@ Check check_controls(const Vmcs12Values& vmcs12, const vmcs::CapabilityMsrs& off
         if (const Check result{check_msr_area(c, area.count, area.address)}; !result.ok()) return result;
     }
     return check_event_injection(c);
+}
+
+Check check_changed_controls(DirtyGroups changed, const Vmcs12Values& vmcs12,
+                             const vmcs::CapabilityMsrs& offered, const ProcessorFacts& processor,
+                             const EntryContext& context) {
+    if ((changed & group::controls) != 0) return check_controls(vmcs12, offered, processor, context);
+    const Checked c{vmcs12, offered, processor, context};
+    if ((changed & group::tpr) != 0 || context.vtpr_known) {
+        if (const Check result{check_threshold(c)}; !result.ok()) return result;
+    }
+    if ((changed & group::event) != 0) return check_event_injection(c);
+    return {};
 }
 
 } // namespace shadowtune::nested

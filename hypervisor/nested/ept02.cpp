@@ -58,7 +58,8 @@ void Ept02::release(vmx::Hardware& hardware, Root& root) {
 }
 
 Ept02::Root& Ept02::find_or_add(vmx::Hardware& hardware, std::uint64_t eptp12) {
-    if (Root* const known{find(eptp12)}; known != nullptr) return *known;
+    if (m_last->table != 0 && m_last->eptp12 == eptp12) return *m_last;
+    if (Root* const known{find(eptp12)}; known != nullptr) return *(m_last = known);
     Root* place{nullptr};
     for (Root& root : m_roots) {
         if (root.table == 0) place = &root;
@@ -75,6 +76,7 @@ Ept02::Root& Ept02::find_or_add(vmx::Hardware& hardware, std::uint64_t eptp12) {
             release(hardware, root);
         place->table = take_page(*place);
     }
+    m_last = place;
     return *place;
 }
 

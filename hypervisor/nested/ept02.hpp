@@ -48,6 +48,7 @@ private:
 
     std::uint64_t m_pool{0};
     Root m_roots[roots]{};
+    Root* m_last{m_roots}; // looked for last: nearly always the next one, too
     std::size_t m_oldest{0};
     std::uint32_t m_free{0}; // chain of free pages; page numbers start at 1
     std::uint32_t m_next[most_pages + 1]{};

@@ -37,7 +37,6 @@ constexpr std::uint64_t rflags_tf{1U << 8}, rflags_rf{1U << 16};
     auto& hw{vcpu.hardware};
     hw.write(F::guest_rflags, hw.read(F::guest_rflags) | rflags_rf);
     ExitOverride exit{};
-    exit.set = true;
     exit.reason = facts.exit_reason;
     exit.qualification = qualification;
     exit.interruption = information;

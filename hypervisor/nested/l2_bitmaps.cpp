@@ -22,11 +22,10 @@ constexpr std::uint32_t merged_bitmaps_last{64};
 [[nodiscard]] bool is_out_of_l2s_reach(Vcpu& vcpu, F field, const BitmapWords& page) {
     const Vmcs12& vmcs12{vcpu.vmcs12};
     const std::uint64_t address{vmcs12.get(field)};
-    const bool has_ept{(secondary_controls_in_force(vmcs12.values()) & vmx::secondary::enable_ept) != 0};
     const bool is_l1s_own{reinterpret_cast<std::uint64_t>(&page) == address};
     const bool is_virtual_apic{vmcs12.get(F::virtual_apic_address) == address};
     auto& known{vcpu.watched_bitmaps};
-    if (!has_ept || !is_l1s_own || is_virtual_apic || known.l2_writes) return false;
+    if (!vcpu.plan.has_ept || !is_l1s_own || is_virtual_apic || known.l2_writes) return false;
     for (std::size_t i{0}; i < known.count; ++i) {
         if (known.pages[i] == address) return true;
     }
@@ -45,31 +44,38 @@ constexpr std::uint32_t merged_bitmaps_last{64};
     return reinterpret_cast<std::uint64_t>(page);
 }
 
-void set_msr_bitmap(Vcpu& vcpu, std::uint32_t primary12) {
+// Writes the field where vmcs02 has another page.
+void use_page(Vcpu& vcpu, F field, std::uint64_t& in_use, const BitmapWords* page) {
+    if (in_use == physical(page)) return;
+    in_use = physical(page);
+    vcpu.hardware.write(field, in_use);
+}
+void use_msr_bitmap(Vcpu& vcpu, const BitmapWords* page) {
+    use_page(vcpu, F::msr_bitmap, vcpu.msr_bitmap02, page);
+}
+void use_io_bitmaps(Vcpu& vcpu, const BitmapWords* a, const BitmapWords* b) {
+    use_page(vcpu, F::io_bitmap_a, vcpu.io_bitmap_a02, a);
+    use_page(vcpu, F::io_bitmap_b, vcpu.io_bitmap_b02, b);
+}
+
+void set_msr_bitmap(Vcpu& vcpu) {
     vcpu.msr_is_decided_at_exit = false;
-    if ((primary12 & vmx::primary::use_msr_bitmaps) == 0) {
-        vcpu.hardware.write(F::msr_bitmap, physical(vcpu.machine.all_ones));
-        return;
-    }
+    if (!vcpu.plan.uses_msr_bitmap) return use_msr_bitmap(vcpu, vcpu.machine.all_ones);
     const BitmapWords* const l1{l1_page(vcpu, F::msr_bitmap)};
     const bool is_covered{vcpu.machine.msr_bitmap.is_covered_by(*l1)};
     if (!is_out_of_l2s_reach(vcpu, F::msr_bitmap, *l1)) {
         vcpu.msr_is_decided_at_exit = true;
-        vcpu.hardware.write(F::msr_bitmap, physical(vcpu.machine.all_ones));
-        return;
+        return use_msr_bitmap(vcpu, vcpu.machine.all_ones);
     }
-    if (is_covered && is_alone(vcpu)) {
-        vcpu.hardware.write(F::msr_bitmap, physical(l1));
-        return;
-    }
+    if (is_covered && is_alone(vcpu)) return use_msr_bitmap(vcpu, l1);
     vcpu.machine.msr_bitmap.merge(*vcpu.merged_msr_bitmap, *l1);
-    vcpu.hardware.write(F::msr_bitmap, physical(vcpu.merged_msr_bitmap));
+    use_msr_bitmap(vcpu, vcpu.merged_msr_bitmap);
 }
 
 // The page that the processor is to use for one half of the ports.
-[[nodiscard]] const BitmapWords* io_bitmap(Vcpu& vcpu, std::uint32_t primary12, F field, const OwnBitmap& l0,
-                                           BitmapWords* merged) {
-    if ((primary12 & vmx::primary::use_io_bitmaps) == 0) {
+[[nodiscard]] const BitmapWords* io_bitmap(Vcpu& vcpu, F field, const OwnBitmap& l0, BitmapWords* merged) {
+    if (!vcpu.plan.uses_io_bitmaps) {
+        const std::uint32_t primary12{vcpu.vmcs12.get32(F::primary_processor_based_controls)};
         const bool all{(primary12 & vmx::primary::unconditional_io_exiting) != 0};
         return all ? vcpu.machine.all_ones : l0.page;
     }
@@ -84,27 +90,21 @@ void set_msr_bitmap(Vcpu& vcpu, std::uint32_t primary12) {
     return merged;
 }
 
-void set_io_bitmaps(Vcpu& vcpu, std::uint32_t primary12) {
+void set_io_bitmaps(Vcpu& vcpu) {
     vcpu.io_is_decided_at_exit = false;
     const auto& machine{vcpu.machine};
     const BitmapWords* const a{
-        io_bitmap(vcpu, primary12, F::io_bitmap_a, machine.io_bitmap_a, vcpu.merged_io_bitmap_a)};
+        io_bitmap(vcpu, F::io_bitmap_a, machine.io_bitmap_a, vcpu.merged_io_bitmap_a)};
     const BitmapWords* const b{
-        io_bitmap(vcpu, primary12, F::io_bitmap_b, machine.io_bitmap_b, vcpu.merged_io_bitmap_b)};
-    vcpu.hardware.write(F::io_bitmap_a, physical(a));
-    vcpu.hardware.write(F::io_bitmap_b, physical(b));
+        io_bitmap(vcpu, F::io_bitmap_b, machine.io_bitmap_b, vcpu.merged_io_bitmap_b)};
+    use_io_bitmaps(vcpu, a, b);
 }
 
 } // namespace
 
 void set_l2_bitmaps(Vcpu& vcpu, bool controls_changed) {
-    const std::uint32_t primary12{vcpu.vmcs12.get32(F::primary_processor_based_controls)};
-    const bool in_memory{(primary12 & (vmx::primary::use_msr_bitmaps | vmx::primary::use_io_bitmaps)) != 0};
-    if (!controls_changed && !in_memory) return;
-    set_msr_bitmap(vcpu, primary12);
-    const bool io_in_memory{(primary12 & vmx::primary::use_io_bitmaps) != 0};
-    if (!controls_changed && !io_in_memory) return;
-    set_io_bitmaps(vcpu, primary12);
+    if (controls_changed || vcpu.plan.uses_msr_bitmap) set_msr_bitmap(vcpu);
+    if (controls_changed || vcpu.plan.uses_io_bitmaps) set_io_bitmaps(vcpu);
 }
 
 void merge_bitmaps_until_exit(Vcpu& vcpu) {
@@ -112,24 +112,20 @@ void merge_bitmaps_until_exit(Vcpu& vcpu) {
     if (vcpu.io_is_decided_at_exit) {
         machine.io_bitmap_a.merge(*vcpu.merged_io_bitmap_a, *l1_page(vcpu, F::io_bitmap_a));
         machine.io_bitmap_b.merge(*vcpu.merged_io_bitmap_b, *l1_page(vcpu, F::io_bitmap_b));
-        vcpu.hardware.write(F::io_bitmap_a, physical(vcpu.merged_io_bitmap_a));
-        vcpu.hardware.write(F::io_bitmap_b, physical(vcpu.merged_io_bitmap_b));
+        use_io_bitmaps(vcpu, vcpu.merged_io_bitmap_a, vcpu.merged_io_bitmap_b);
     }
     if (vcpu.msr_is_decided_at_exit) {
         machine.msr_bitmap.merge(*vcpu.merged_msr_bitmap, *l1_page(vcpu, F::msr_bitmap));
-        vcpu.hardware.write(F::msr_bitmap, physical(vcpu.merged_msr_bitmap));
+        use_msr_bitmap(vcpu, vcpu.merged_msr_bitmap);
     }
     vcpu.bitmaps_until_exit = true;
 }
 
 void end_merged_bitmaps(Vcpu& vcpu) {
     vcpu.bitmaps_until_exit = false;
-    const std::uint64_t all_ones{physical(vcpu.machine.all_ones)};
-    if (vcpu.io_is_decided_at_exit) {
-        vcpu.hardware.write(F::io_bitmap_a, all_ones);
-        vcpu.hardware.write(F::io_bitmap_b, all_ones);
-    }
-    if (vcpu.msr_is_decided_at_exit) vcpu.hardware.write(F::msr_bitmap, all_ones);
+    const BitmapWords* const all_ones{vcpu.machine.all_ones};
+    if (vcpu.io_is_decided_at_exit) use_io_bitmaps(vcpu, all_ones, all_ones);
+    if (vcpu.msr_is_decided_at_exit) use_msr_bitmap(vcpu, all_ones);
 }
 
 void note_l2_writable(Vcpu& vcpu, std::uint64_t address, unsigned page_shift) {
@@ -144,10 +140,9 @@ void note_l2_writable(Vcpu& vcpu, std::uint64_t address, unsigned page_shift) {
 }
 
 L1Bitmaps l1_bitmaps(const Vcpu& vcpu) {
-    const std::uint32_t primary12{vcpu.vmcs12.get32(F::primary_processor_based_controls)};
     L1Bitmaps bitmaps{};
-    if ((primary12 & vmx::primary::use_msr_bitmaps) != 0) bitmaps.msr = l1_page(vcpu, F::msr_bitmap);
-    if ((primary12 & vmx::primary::use_io_bitmaps) != 0) {
+    if (vcpu.plan.uses_msr_bitmap) bitmaps.msr = l1_page(vcpu, F::msr_bitmap);
+    if (vcpu.plan.uses_io_bitmaps) {
         bitmaps.io_a = l1_page(vcpu, F::io_bitmap_a);
         bitmaps.io_b = l1_page(vcpu, F::io_bitmap_b);
     }
@@ -161,10 +156,9 @@ L1Bitmaps l1_bitmaps(const Vcpu& vcpu) {
 
 void set_l2_ept(Vcpu& vcpu) {
     // Without EPT of its own L1 translates by shadow paging; L2's "physical" addresses are then L1's.
-    const Vmcs12& vmcs12{vcpu.vmcs12};
-    const bool has_ept{(secondary_controls_in_force(vmcs12.values()) & vmx::secondary::enable_ept) != 0};
-    const std::uint64_t eptp02{has_ept ? vcpu.ept02->pointer_for(vcpu.hardware, vmcs12.get(F::ept_pointer))
-                                       : vcpu.machine.eptp01};
+    const std::uint64_t eptp02{
+        vcpu.plan.has_ept ? vcpu.ept02->pointer_for(vcpu.hardware, vcpu.vmcs12.get(F::ept_pointer))
+                          : vcpu.machine.eptp01};
     if (eptp02 == vcpu.eptp02) return;
     vcpu.eptp02 = eptp02;
     vcpu.hardware.write(F::ept_pointer, eptp02);

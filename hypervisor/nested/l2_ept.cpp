@@ -125,7 +125,6 @@ EptWalk walk_for_l2(Vcpu& vcpu, std::uint64_t guest_physical, std::uint64_t acce
 
 void report_ept_fault(Vcpu& vcpu, const EptWalk& walk, const L2Access& access) {
     ExitOverride exit{};
-    exit.set = true;
     exit.has_addresses = true;
     exit.guest_physical = access.guest_physical;
     exit.guest_linear = access.guest_linear;

@@ -146,7 +146,7 @@ void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
     if (static_cast<ExitReason>(reason) != ExitReason::preemption_timer_expired) return false;
     if ((vcpu.vmcs12.get32(F::pin_based_controls) & vmx::pin::nmi_exiting) == 0) return false;
     if (!cpu::take_pending_nmi()) return false;
-    deliver_exit_to_l1(vcpu, {true, static_cast<std::uint32_t>(ExitReason::exception_or_nmi), 0,
+    deliver_exit_to_l1(vcpu, ExitOverride{static_cast<std::uint32_t>(ExitReason::exception_or_nmi), 0,
                               vmx::interruption::make(vmx::vector::nmi, vmx::EventType::nmi)});
     return true;
 }
@@ -164,7 +164,7 @@ void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
     if (overdue == OverdueExit::none) return false;
     const ExitReason why{overdue == OverdueExit::interrupt_window ? ExitReason::interrupt_window
                                                                   : ExitReason::external_interrupt};
-    deliver_exit_to_l1(vcpu, {true, static_cast<std::uint32_t>(why)});
+    deliver_exit_to_l1(vcpu, ExitOverride{static_cast<std::uint32_t>(why)});
     return true;
 }
 
@@ -172,7 +172,7 @@ void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
 
 void handle_l2_exit(Vcpu& vcpu, std::uint32_t reason) {
     if (vcpu.bitmaps_until_exit) end_merged_bitmaps(vcpu);
-    if ((reason & vmx::exit_reason_entry_failure) != 0) return deliver_exit_to_l1(vcpu, {});
+    if ((reason & vmx::exit_reason_entry_failure) != 0) return deliver_exit_to_l1(vcpu, reason);
     vcpu.vmcs02.launched = true;
     if (static_cast<ExitReason>(reason) == ExitReason::ept_violation) return keep_exit(vcpu, reason);
     if (static_cast<ExitReason>(reason) == ExitReason::ept_misconfiguration) {
@@ -181,7 +181,7 @@ void handle_l2_exit(Vcpu& vcpu, std::uint32_t reason) {
     if (deliver_pending_nmi(vcpu, reason) || deliver_overdue_exit(vcpu, reason)) return;
     if (l1_wants_exit(facts_of(vcpu, reason), vcpu.vmcs12.values(), l1_bitmaps(vcpu)) ||
         !is_l0s_exit(vcpu, reason)) {
-        deliver_exit_to_l1(vcpu, {});
+        deliver_exit_to_l1(vcpu, reason);
     } else {
         keep_exit(vcpu, reason);
     }

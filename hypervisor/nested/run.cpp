@@ -28,7 +28,8 @@ void write_line(const char* name, std::uint64_t value) {
 // An NMI that came while L0 ran goes to whoever runs next, when it can take it; until then it stays pending,
 // and the next exit, L0's timer's at the latest, tries again.
 void pass_on_nmi(Vcpu& vcpu) {
-    if (!cpu::is_nmi_pending()) return;
+    if (!cpu::is_nmi_pending()) [[likely]]
+        return;
     auto& hw{vcpu.hardware};
     if (vcpu.runs_l2 && (vcpu.vmcs12.get32(F::pin_based_controls) & vmx::pin::nmi_exiting) != 0) {
         // L2 exits before its next instruction, and L1 gets that as the NMI's exit (nested/l2_exits.cpp).
@@ -82,7 +83,8 @@ vmx::Entry handle_entry_failure(Vcpu& vcpu);
 
 vmx::Entry handle_exit(Vcpu& vcpu) {
     const std::uint64_t now{cpu::rdtsc()};
-    if (cpu::is_stopping()) cpu::stop_here();
+    if (cpu::is_stopping()) [[unlikely]]
+        cpu::stop_here();
     vcpu.exit_tsc = now;
     ++vcpu.statistics.vm_exits;
     const auto reason{static_cast<std::uint32_t>(vcpu.hardware.read(F::exit_reason))};
@@ -93,10 +95,11 @@ vmx::Entry handle_exit(Vcpu& vcpu) {
         handle_l1_exit(vcpu, reason);
     }
     if (is_bootstrap(vcpu)) the_commands->poll(vcpu, now);
-    if (!vcpu.mailbox.is_empty() || vcpu.init_is_blocked) take_mail(vcpu);
+    if (!vcpu.mailbox.is_empty() || vcpu.init_is_blocked) [[unlikely]]
+        take_mail(vcpu);
     if (vcpu.runs_l2) {
         load_l2_timer(vcpu);
-    } else {
+    } else if (!shadow::is_at_newest(vcpu)) [[unlikely]] {
         shadow::move_to_newest(vcpu);
     }
     pass_on_nmi(vcpu);
@@ -110,7 +113,7 @@ vmx::Entry handle_exit(Vcpu& vcpu) {
     }
     // An INIT that is blocked is no part of a saved state: it first comes through.
     const bool holds{is_bootstrap(vcpu) && the_commands->must_hold() && !vcpu.init_is_blocked};
-    if (holds || vcpu.machine.turns.is_called()) {
+    if (holds || vcpu.machine.turns.is_called()) [[unlikely]] {
         if (holds) {
             the_commands->hold(vcpu);
         } else {

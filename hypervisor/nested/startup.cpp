@@ -25,7 +25,7 @@ void serve_while_waiting(Vcpu& vcpu) {
     if (cpu::is_stopping()) cpu::stop_here();
     stand_still_if_called(vcpu);
     serve_link(vcpu);
-    if (vcpu.in_force == &vcpu.machine.generations.newest()) return;
+    if (shadow::is_at_newest(vcpu)) return;
     vcpu.hardware.make_current(vcpu.vmcs01.region);
     shadow::move_to_newest(vcpu);
     if (vcpu.runs_l2) vcpu.hardware.make_current(vcpu.vmcs02.region);
@@ -68,7 +68,7 @@ void reset_l1(Vcpu& vcpu, const Mail& mail) {
 void take_init(Vcpu& vcpu, const Mail& mail) {
     if (vcpu.runs_l2) {
         vcpu.init_is_blocked = false;
-        return deliver_exit_to_l1(vcpu, {true, static_cast<std::uint32_t>(ExitReason::init_signal)});
+        return deliver_exit_to_l1(vcpu, ExitOverride{static_cast<std::uint32_t>(ExitReason::init_signal)});
     }
     // 24.8: blocked in VMX root operation until VMXOFF or the next VM entry.
     vcpu.init_is_blocked = vcpu.in_vmx_operation;
@@ -103,7 +103,7 @@ void wait_for_startup_of_l2(Vcpu& vcpu) {
     const auto vector{wait_for_startup(vcpu)};
     if (!vector) cpu::panic("L2 waited for a start-up IPI, and its L1 is another now; vCPU", vcpu.number);
     vcpu.exit_tsc = cpu::rdtsc();
-    deliver_exit_to_l1(vcpu, {true, static_cast<std::uint32_t>(ExitReason::startup_ipi), *vector});
+    deliver_exit_to_l1(vcpu, ExitOverride{static_cast<std::uint32_t>(ExitReason::startup_ipi), *vector});
     // vmcs02 never ran in this state: the next entry must find it in vmcs12 (nested/enter_l2.cpp).
     fetch_field(vcpu, vmcs::index_of(F::guest_activity_state));
 }

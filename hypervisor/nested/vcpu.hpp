@@ -3,15 +3,19 @@
 // One logical processor, virtualised: the registers of whoever runs, L1's VMX state, and what was counted.
 
 #include "hypervisor/nested/ept02.hpp"
+#include "hypervisor/nested/host_image.hpp"
 #include "hypervisor/nested/interrupt_command.hpp"
 #include "hypervisor/nested/l2_timer.hpp"
 #include "hypervisor/nested/machine.hpp"
 #include "hypervisor/nested/mailbox.hpp"
+#include "hypervisor/nested/plan.hpp"
 #include "hypervisor/nested/vmcs12.hpp"
+#include "hypervisor/nested/vpids.hpp"
 #include "hypervisor/shadow/counters.hpp"
 #include "hypervisor/shadow/frozen_counters.hpp"
 #include "hypervisor/shadow/sampler.hpp"
 #include "hypervisor/shadow/shadow_vmcs.hpp"
+#include "hypervisor/shadow/sync_list.hpp"
 #include "hypervisor/vmx/entry.hpp"
 #include "hypervisor/vmx/hardware.hpp"
 #include "vmcs/exit_reason.hpp"
@@ -19,14 +23,6 @@
 #include <cstdint>
 
 namespace shadowtune::nested {
-
-// VPIDs that L0 uses (SDM Vol. 3C, 29.1): L1 itself; an L2 to which L1 gave none, or one of these two, whose
-// translations are flushed at each entry. Every other VPID of L1's is its own.
-inline constexpr std::uint16_t vpid_l1{0xFFFF};
-inline constexpr std::uint16_t vpid_flushed{0xFFFE};
-[[nodiscard]] constexpr std::uint16_t vpid02_for(std::uint16_t vpid12) {
-    return vpid12 == 0 || vpid12 >= vpid_flushed ? vpid_flushed : vpid12;
-}
 
 struct Statistics {
     std::uint64_t vm_exits{0};
@@ -108,11 +104,16 @@ struct Vcpu {
     // Of L1's paging structures, read for the operand of the instruction that exited.
     std::uint32_t walk_entries{0};
 
-    // The vmcs12 whose state vmcs02 holds.
+    // The vmcs12 whose state vmcs02 holds, and what follows from its controls and its host state.
     std::uint64_t vmcs02_owner{no_vmcs12};
+    Plan plan{};
+    HostImage host_image{};
+    // What vmcs02's fields hold.
     std::uint64_t eptp02{0};
-    std::uint16_t vpid02{vpid_flushed}; // vmcs02's
-    bool l2_has_vpid{false};
+    std::uint64_t msr_bitmap02{0};
+    std::uint64_t io_bitmap_a02{0};
+    std::uint64_t io_bitmap_b02{0};
+    std::uint16_t vpid02{vpid_flushed};
     L2Timer timer{};               // L1's VMX-preemption timer while L2 runs
     std::uint32_t timer_loaded{0}; // what vmcs02's timer-value field holds
     std::uint32_t backstop{0};     // L0's own timer value, in timer ticks
@@ -120,6 +121,10 @@ struct Vcpu {
 
     shadow::ShadowVmcs shadow{};
     shadow::Generation* in_force{nullptr};
+    // What an exit leaves in vmcs02 and L1 reads from the shadow VMCS; not up to date where the plan or the
+    // bitmaps have changed since.
+    shadow::SyncList delivered_reads{};
+    bool delivered_reads_are_current{false};
     // Mode sample. In a sampled round trip the shadow VMCS stands aside, and what it holds grows old; it
     // comes back with the next round trip that is not sampled.
     shadow::Sampler sampler{0};

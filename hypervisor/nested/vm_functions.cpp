@@ -13,12 +13,14 @@ void emulate_l2_vmfunc(Vcpu& vcpu) {
     const auto& machine{vcpu.machine};
     Vmcs12& vmcs12{vcpu.vmcs12};
     const auto entry{static_cast<std::uint32_t>(vcpu.registers.rcx())};
-    if (entry >= vmx::vm_function::eptp_list_entries) return deliver_exit_to_l1(vcpu, {});
+    constexpr auto reason{static_cast<std::uint32_t>(vmcs::ExitReason::vmfunc)};
+    if (entry >= vmx::vm_function::eptp_list_entries) return deliver_exit_to_l1(vcpu, reason);
     const std::uint64_t eptp{machine.l1.read64(vmcs12.get(F::eptp_list_address) + 8 * std::uint64_t{entry})};
     const EptpError bad{check_eptp(eptp, machine.offered_msrs[vmx::msr::vmx_ept_vpid_cap],
                                    machine.processor.physical_address_bits)};
-    if (bad != EptpError::ok) return deliver_exit_to_l1(vcpu, {});
+    if (bad != EptpError::ok) return deliver_exit_to_l1(vcpu, reason);
     vmcs12.leave(F::ept_pointer, eptp);
+    vmcs12.mark_dirty(detail::set_of(F::ept_pointer)); // what the plan takes from it
     if (machine.offered_fields.test(F::eptp_index)) vmcs12.leave(F::eptp_index, entry);
     set_l2_ept(vcpu);
     skip_instruction(vcpu);

@@ -38,7 +38,8 @@ void Vmcs12::load(const memory::L1Memory& memory, std::uint64_t address, const v
         m_values.values[i] = is_offered ? m_values.values[i] & vmcs::value_mask(vmcs::catalogue[i].width) : 0;
     }
     m_in_vmcs02.reset();
-    m_dirty = offered;
+    clean();
+    mark_dirty(offered);
 }
 
 void Vmcs12::restore(std::uint64_t address, const Vmcs12Values& values, const vmcs::FieldSet& in_vmcs02,
@@ -46,7 +47,8 @@ void Vmcs12::restore(std::uint64_t address, const Vmcs12Values& values, const vm
     m_address = address;
     m_values = values;
     m_in_vmcs02 = in_vmcs02;
-    m_dirty = dirty;
+    clean();
+    mark_dirty(dirty);
 }
 
 void Vmcs12::store(const memory::L1Memory& memory) const {

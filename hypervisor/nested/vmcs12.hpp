@@ -9,6 +9,7 @@
 // Fields that L1 does not look at are never moved.
 
 #include "hypervisor/memory/l1_memory.hpp"
+#include "hypervisor/nested/dirty_groups.hpp"
 #include "hypervisor/nested/vmcs12_values.hpp"
 #include "vmcs/field_set.hpp"
 
@@ -43,26 +44,48 @@ public:
         m_values.values[field] = value;
         m_in_vmcs02.clear(field);
         m_dirty.set(field);
+        m_dirty_groups = static_cast<DirtyGroups>(m_dirty_groups | dirty_groups_of[field]);
     }
 
     // A VM exit, or a VMX instruction, left this value: vmcs02 has it already or does not care.
-    void leave(vmcs::Field field, std::uint64_t value) {
-        m_values.set(field, value);
-        m_in_vmcs02.clear(field);
-    }
+    void leave(vmcs::Field field, std::uint64_t value) { fetched(vmcs::index_of(field), value); }
 
     // The value was fetched from vmcs02.
     void fetched(vmcs::FieldIndex field, std::uint64_t value) {
         m_values.values[field] = value;
         m_in_vmcs02.clear(field);
+        m_moved.set(field);
+        m_has_moved = true;
     }
 
     [[nodiscard]] const vmcs::FieldSet& in_vmcs02() const { return m_in_vmcs02; }
     void left_in_vmcs02(const vmcs::FieldSet& fields) { m_in_vmcs02 |= fields; }
 
+    // Fields that leave() and fetched() have given a value since the shadow VMCS was made to follow: L1 did
+    // not write it.
+    [[nodiscard]] bool has_moved() const { return m_has_moved; }
+    [[nodiscard]] const vmcs::FieldSet& moved() const { return m_moved; }
+    void forget_moved() {
+        m_moved.reset();
+        m_has_moved = false;
+    }
+    // Values of `fields` fetched from vmcs02 and brought to the shadow VMCS as well.
+    void store(vmcs::FieldIndex field, std::uint64_t value) { m_values.values[field] = value; }
+    void delivered(const vmcs::FieldSet& fields) { m_in_vmcs02 -= fields; }
+
     [[nodiscard]] const vmcs::FieldSet& dirty() const { return m_dirty; }
-    void mark_dirty(const vmcs::FieldSet& fields) { m_dirty |= fields; }
-    void clean() { m_dirty.reset(); }
+    // What an entry has to do for the fields in dirty().
+    [[nodiscard]] DirtyGroups dirty_groups() const { return m_dirty_groups; }
+    void mark_dirty(const vmcs::FieldSet& fields) {
+        m_dirty |= fields;
+        fields.for_each([&](vmcs::FieldIndex field) {
+            m_dirty_groups = static_cast<DirtyGroups>(m_dirty_groups | dirty_groups_of[field]);
+        });
+    }
+    void clean() {
+        m_dirty.reset();
+        m_dirty_groups = 0;
+    }
 
     bool launched{false}; // the VMCS's launch state (SDM Vol. 3C, 25.11.3)
 
@@ -75,6 +98,9 @@ private:
     Vmcs12Values m_values{};
     vmcs::FieldSet m_in_vmcs02{};
     vmcs::FieldSet m_dirty{};
+    vmcs::FieldSet m_moved{};
+    DirtyGroups m_dirty_groups{0};
+    bool m_has_moved{false};
 };
 
 // One field of a VMCS that is not current, in its region.

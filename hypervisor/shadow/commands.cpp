@@ -263,7 +263,7 @@ void Commands::execute(nested::Vcpu& vcpu, const link::Frame& frame) {
     }
 }
 
-void Commands::poll(nested::Vcpu& vcpu, std::uint64_t now) {
+void Commands::move_on(nested::Vcpu& vcpu, std::uint64_t now) {
     // A whole frame is handled before the next byte is taken: the queue of answers stays short.
     if (m_machine.link.poll(now)) execute(vcpu, m_machine.link.frame());
     if (m_status != 0) send_next_status();

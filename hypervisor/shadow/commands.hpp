@@ -23,7 +23,10 @@ public:
     Commands(nested::Machine& machine, StartAnew start_anew);
 
     // Moves the link on; to be called at every VM exit of the bootstrap processor. Touches no VMCS.
-    void poll(nested::Vcpu& vcpu, std::uint64_t now);
+    void poll(nested::Vcpu& vcpu, std::uint64_t now) {
+        if (m_machine.link.is_due(now) || m_status != 0 || m_snapshot != 0) [[unlikely]]
+            move_on(vcpu, now);
+    }
 
     // The host wants L1 to be saved: hold() is due before the next VM entry.
     [[nodiscard]] bool must_hold() const { return m_hold != Hold::none; }
@@ -38,6 +41,7 @@ public:
     void drain() { m_machine.link.drain(); }
 
 private:
+    void move_on(nested::Vcpu& vcpu, std::uint64_t now);
     void execute(nested::Vcpu& vcpu, const link::Frame& frame);
     void begin_snapshot(nested::Vcpu& vcpu, std::uint32_t id);
     void send_next_part();

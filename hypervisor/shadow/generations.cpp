@@ -26,16 +26,17 @@ void Generations::start(std::uint64_t pages, const vmcs::ProfileTarget& target) 
 
 Generation& Generations::take_newest() {
     for (;;) {
-        const std::size_t place{m_newest.load()};
-        m_users[place].fetch_add(1);
-        if (m_newest.load() == place) return m_slots[place];
-        m_users[place].fetch_sub(1);
+        Generation& newest{*m_newest.load()};
+        auto& users{m_users[&newest - m_slots]};
+        users.fetch_add(1);
+        if (m_newest.load() == &newest) return newest;
+        users.fetch_sub(1);
     }
 }
 
 Generation* Generations::free_slot() {
     for (std::size_t i{0}; i < slots; ++i) {
-        if (i != m_newest.load() && m_users[i].load() == 0) return &m_slots[i];
+        if (&m_slots[i] != m_newest.load() && m_users[i].load() == 0) return &m_slots[i];
     }
     return nullptr;
 }
@@ -48,11 +49,12 @@ Result<std::uint32_t, Refusal> Generations::publish(link::Mode mode, std::uint16
     slot->mode = mode;
     slot->sample_interval = sample_interval;
     slot->sets = mode == link::Mode::trap ? vmcs::ShadowSets{} : m_profile;
+    slot->writes.assign(slot->sets.write);
     write_page(slot->read_bitmap, slot->sets.read);
     write_page(slot->write_bitmap, slot->sets.write);
     __builtin_memset(slot->name, 0, sizeof(slot->name));
     if (mode != link::Mode::trap) __builtin_memcpy(slot->name, m_name, sizeof(m_name));
-    m_newest = static_cast<std::size_t>(slot - m_slots);
+    m_newest = slot;
     return slot->number;
 }
 
@@ -86,7 +88,7 @@ Result<std::uint32_t, Refusal> Generations::load(const link::ProfileImage& image
 }
 
 link::SavedBitmaps Generations::save() const {
-    const Generation& now{m_slots[m_newest.load()]};
+    const Generation& now{*m_newest.load()};
     link::SavedBitmaps saved{};
     saved.generation = now.number;
     saved.mode = static_cast<std::uint8_t>(now.mode);

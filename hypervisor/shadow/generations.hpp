@@ -9,6 +9,7 @@
 // then looks whether it is still the newest; the publisher first makes another slot the newest and then looks
 // for users. So one of the two sees the other.
 
+#include "hypervisor/shadow/sync_list.hpp"
 #include "link/saved_state.hpp"
 #include "vmcs/bitmap.hpp"
 #include "vmcs/profile.hpp"
@@ -24,6 +25,7 @@ struct Generation {
     link::Mode mode{link::Mode::trap};
     std::uint16_t sample_interval{0}; // in mode sample
     vmcs::ShadowSets sets{};          // empty in mode trap
+    SyncList writes{};                // sets.write
     std::uint64_t read_bitmap{0};     // physical addresses of the two pages
     std::uint64_t write_bitmap{0};
     char name[sizeof(link::ProfileImage::name)]{};
@@ -52,7 +54,7 @@ public:
     // Before any vCPU runs: the saved bitmaps, under their number. A profile is checked as load() does it.
     [[nodiscard]] Result<void, Refusal> restore(const link::SavedBitmaps& saved);
 
-    [[nodiscard]] Generation& newest() { return m_slots[m_newest.load()]; }
+    [[nodiscard]] Generation& newest() { return *m_newest.load(); }
 
     // Another mode than trap has been in force, or was about to be: accesses may have passed unseen.
     [[nodiscard]] bool has_shadowed() const { return m_has_shadowed.load(std::memory_order_relaxed); }
@@ -86,7 +88,7 @@ private:
 
     Generation m_slots[slots]{};
     std::atomic<std::uint32_t> m_users[slots]{}; // vCPUs that run with it
-    std::atomic<std::size_t> m_newest{0};
+    std::atomic<Generation*> m_newest{m_slots};
     std::uint32_t m_last_number{0};
     std::atomic<bool> m_publishing{false};
     std::atomic<bool> m_has_shadowed{false};

@@ -36,9 +36,23 @@ void fetch_reads(nested::Vcpu& vcpu) {
     nested::fetch_fields(vcpu, missing);
 }
 
-void deliver_reads(nested::Vcpu& vcpu) {
+// Of all fields of R, whatever the shadow VMCS holds of them.
+void deliver_all_reads(nested::Vcpu& vcpu) {
     fetch_reads(vcpu);
     vcpu.shadow.fill(vcpu.hardware, vcpu.in_force->sets.read, vcpu.vmcs12);
+    vcpu.vmcs12.forget_moved();
+}
+
+// At an exit of L2: R is in the shadow VMCS but for what the exit has left in vmcs02, and what L0 itself has
+// given another value since.
+void deliver_reads_of_exit(nested::Vcpu& vcpu) {
+    nested::Vmcs12& vmcs12{vcpu.vmcs12};
+    vmcs::FieldSet others{};
+    if (vmcs12.has_moved()) [[unlikely]] {
+        others = (vcpu.in_force->sets.read & vmcs12.moved()) - vcpu.delivered_reads.set();
+        vmcs12.forget_moved();
+    }
+    vcpu.shadow.deliver(vcpu.hardware, vcpu.delivered_reads, others, vmcs12);
 }
 
 } // namespace
@@ -57,7 +71,7 @@ void end(nested::Vcpu& vcpu) {
 }
 
 void link(nested::Vcpu& vcpu) {
-    if (!vcpu.shadow_stands_aside) vcpu.shadow.fill(vcpu.hardware, vcpu.in_force->sets.read, vcpu.vmcs12);
+    if (!vcpu.shadow_stands_aside) deliver_all_reads(vcpu);
     vcpu.hardware.make_current(vcpu.vmcs01.region);
     set_vmcs_shadowing(vcpu, !vcpu.shadow_stands_aside);
 }
@@ -76,7 +90,7 @@ void collect_writes(nested::Vcpu& vcpu) {
 
 void collect_writes_for_entry(nested::Vcpu& vcpu) {
     if (vcpu.vmcs12.is_current() && !vcpu.shadow_stands_aside)
-        vcpu.shadow.collect(vcpu.hardware, vcpu.in_force->sets.write, vcpu.vmcs12);
+        vcpu.shadow.collect(vcpu.hardware, vcpu.in_force->writes, vcpu.vmcs12);
 }
 
 void settle_counts(nested::Vcpu& vcpu) {
@@ -92,14 +106,18 @@ void close_sample(nested::Vcpu& vcpu) {
     vcpu.round_trip_is_sampled = false;
 }
 
-void begin_round_trip(nested::Vcpu& vcpu) {
-    close_sample(vcpu);
+void begin_round_trip(nested::Vcpu& vcpu, bool is_plain_exit) {
+    if (vcpu.round_trip_is_sampled) close_sample(vcpu);
     const std::uint16_t interval{vcpu.in_force->sample_interval};
     vcpu.round_trip_is_sampled = interval != 0 && vcpu.sampler.draw(interval);
     if (vcpu.round_trip_is_sampled) {
         vcpu.shadow.settle(vcpu.hardware);
+    } else if (is_plain_exit && vcpu.delivered_reads_are_current && !vcpu.shadow_stands_aside) {
+        deliver_reads_of_exit(vcpu);
     } else {
-        deliver_reads(vcpu);
+        deliver_all_reads(vcpu);
+        vcpu.delivered_reads.assign(vcpu.in_force->sets.read & vcpu.plan.left_by_exit);
+        vcpu.delivered_reads_are_current = true;
     }
     vcpu.hardware.make_current(vcpu.vmcs01.region);
     set_aside(vcpu, vcpu.round_trip_is_sampled);
@@ -115,7 +133,7 @@ void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field) {
 
 void move_to_newest(nested::Vcpu& vcpu) {
     Generations& generations{vcpu.machine.generations};
-    if (vcpu.in_force == &generations.newest()) return;
+    if (is_at_newest(vcpu)) return;
     const std::uint64_t start{cpu::rdtsc()};
     auto& hw{vcpu.hardware};
     // Under the old sets: what L1 wrote to the shadow would be lost once its fields trap again.
@@ -125,7 +143,8 @@ void move_to_newest(nested::Vcpu& vcpu) {
     hw.write(F::vmwrite_bitmap, newest.write_bitmap);
     generations.give_back(*vcpu.in_force);
     __atomic_store_n(&vcpu.in_force, &newest, __ATOMIC_RELEASE);
-    if (vcpu.vmcs12.is_current() && !vcpu.shadow_stands_aside) deliver_reads(vcpu);
+    vcpu.delivered_reads_are_current = false;
+    if (vcpu.vmcs12.is_current() && !vcpu.shadow_stands_aside) deliver_all_reads(vcpu);
     hw.make_current(vcpu.vmcs01.region);
     ++vcpu.statistics.reloads;
     vcpu.statistics.last_reload_ticks = cpu::rdtsc() - start;

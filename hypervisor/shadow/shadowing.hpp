@@ -23,8 +23,9 @@ void collect_writes(nested::Vcpu& vcpu);
 void collect_writes_for_entry(nested::Vcpu& vcpu);
 
 // On the way from L2 to L1: what L1 may read without exit goes from vmcs12 to the shadow; or, in mode sample,
-// every access of this round trip is to exit. Leaves vmcs01 current.
-void begin_round_trip(nested::Vcpu& vcpu);
+// every access of this round trip is to exit. `is_plain_exit`: the exit has left in vmcs02 what the plan says,
+// and vmcs02 is current. Leaves vmcs01 current.
+void begin_round_trip(nested::Vcpu& vcpu, bool is_plain_exit);
 // Where the last round trip has ended, and was a sampled one, its counts are added to the others. Before a
 // look at them; an entry of L2 that the processor refuses ends no round trip. Touches no VMCS.
 void settle_counts(nested::Vcpu& vcpu);
@@ -35,6 +36,10 @@ void close_sample(nested::Vcpu& vcpu);
 
 // L0 changed one field of vmcs12 while L1 runs: the shadow follows where L1 may read it there.
 void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field);
+
+[[nodiscard]] inline bool is_at_newest(const nested::Vcpu& vcpu) {
+    return vcpu.in_force == &vcpu.machine.generations.newest();
+}
 
 // The safe point: moves this vCPU to the newest bitmaps, if it is not there yet. vmcs01 must be current.
 void move_to_newest(nested::Vcpu& vcpu);

@@ -7,7 +7,9 @@
 #include "hypervisor/cpu/panic.hpp"
 #include "vmcs/catalogue.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace shadowtune::vmx {
 
@@ -37,7 +39,8 @@ enum class InvalidateVpid : std::uint64_t {
 inline void vmxoff() {
     bool failed{};
     asm volatile("vmxoff" : "=@ccbe"(failed) : : "cc", "memory");
-    if (failed) cpu::panic("VMXOFF failed");
+    if (failed) [[unlikely]]
+            cpu::panic("VMXOFF failed");
 }
 
 class Hardware {
@@ -47,7 +50,8 @@ public:
         bool failed{};
         ++m_counts.vmread;
         asm volatile("vmread %2, %1" : "=@ccbe"(failed), "=r"(value) : "r"(std::uint64_t{encoding}) : "cc");
-        if (failed) cpu::panic("VMREAD failed; field", encoding);
+        if (failed) [[unlikely]]
+            cpu::panic("VMREAD failed; field", encoding);
         return value;
     }
     [[nodiscard]] std::uint64_t read(vmcs::Field field) { return read(vmcs::encoding_of(field)); }
@@ -56,9 +60,46 @@ public:
         bool failed{};
         ++m_counts.vmwrite;
         asm volatile("vmwrite %1, %2" : "=@ccbe"(failed) : "r"(value), "r"(std::uint64_t{encoding}) : "cc");
-        if (failed) cpu::panic("VMWRITE failed; field", encoding);
+        if (failed) [[unlikely]]
+            cpu::panic("VMWRITE failed; field", encoding);
     }
     void write(vmcs::Field field, std::uint64_t value) { write(vmcs::encoding_of(field), value); }
+
+    // `values` in the order of `fields`, a constexpr array of fields that every processor has which L0 runs
+    // on. VMWRITE of such a field fails only for want of a current VMCS (31.3, VMWRITE), and then each of
+    // them does: the last one speaks for all.
+    template <const auto& fields>
+    void write_all(const std::uint64_t (&values)[fields.size()]) {
+        m_counts.vmwrite += fields.size();
+        [&]<std::size_t... place>(std::index_sequence<place...>) {
+            (write_unchecked(vmcs::encoding_of(fields[place]), values[place]), ...);
+        }(std::make_index_sequence<fields.size() - 1>{});
+        bool failed{};
+        constexpr vmcs::Encoding last{vmcs::encoding_of(fields.back())};
+        asm volatile("vmwrite %1, %2"
+                     : "=@ccbe"(failed)
+                     : "m"(values[fields.size() - 1]), "r"(std::uint64_t{last})
+                     : "cc");
+        if (failed) [[unlikely]]
+            cpu::panic("VMWRITE failed; field", last);
+    }
+
+    // Each of a list of fields, for visit(field, value).
+    template <typename Fields, typename Visit>
+    void read_all(const Fields& fields, Visit visit) {
+        m_counts.vmread += fields.size();
+        for (const auto& field : fields) {
+            std::uint64_t value{};
+            bool failed{};
+            asm volatile("vmread %2, %1"
+                         : "=@ccbe"(failed), "=r"(value)
+                         : "r"(std::uint64_t{field.encoding})
+                         : "cc");
+            if (failed) [[unlikely]]
+                cpu::panic("VMREAD failed; field", field.encoding);
+            visit(field, value);
+        }
+    }
 
     // Whether the processor has the field; with a current VMCS.
     [[nodiscard]] bool has(vmcs::Encoding encoding) {
@@ -75,7 +116,8 @@ public:
         bool failed{};
         ++m_counts.vmptrld;
         asm volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(region) : "cc", "memory");
-        if (failed) cpu::panic("VMPTRLD failed; region", region);
+        if (failed) [[unlikely]]
+            cpu::panic("VMPTRLD failed; region", region);
         m_current = region;
     }
 
@@ -85,7 +127,8 @@ public:
         bool failed{};
         ++m_counts.vmclear;
         asm volatile("vmclear %1" : "=@ccbe"(failed) : "m"(region) : "cc", "memory");
-        if (failed) cpu::panic("VMCLEAR failed; region", region);
+        if (failed) [[unlikely]]
+            cpu::panic("VMCLEAR failed; region", region);
         if (region == m_current) m_current = ~std::uint64_t{0};
     }
 
@@ -93,14 +136,16 @@ public:
         const std::uint64_t descriptor[2]{eptp, 0};
         bool failed{};
         asm volatile("invept %1, %2" : "=@ccbe"(failed) : "m"(descriptor), "r"(type) : "cc", "memory");
-        if (failed) cpu::panic("INVEPT failed; EPTP", eptp);
+        if (failed) [[unlikely]]
+            cpu::panic("INVEPT failed; EPTP", eptp);
     }
 
     void invalidate(InvalidateVpid type, std::uint16_t vpid, std::uint64_t address = 0) {
         const std::uint64_t descriptor[2]{vpid, address};
         bool failed{};
         asm volatile("invvpid %1, %2" : "=@ccbe"(failed) : "m"(descriptor), "r"(type) : "cc", "memory");
-        if (failed) cpu::panic("INVVPID failed; VPID", vpid);
+        if (failed) [[unlikely]]
+            cpu::panic("INVVPID failed; VPID", vpid);
     }
 
     [[nodiscard]] std::uint64_t current() const { return m_current; }
@@ -109,6 +154,10 @@ public:
     void restore_counts(const ExecutedCounts& counts) { m_counts = counts; }
 
 private:
+    [[gnu::always_inline]] static void write_unchecked(vmcs::Encoding encoding, const std::uint64_t& value) {
+        asm volatile("vmwrite %0, %1" : : "m"(value), "r"(std::uint64_t{encoding}) : "cc");
+    }
+
     std::uint64_t m_current{~std::uint64_t{0}};
     ExecutedCounts m_counts{};
 };
