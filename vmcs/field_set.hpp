@@ -53,6 +53,16 @@ public:
         }
     }
 
+    // The same for the members of both sets.
+    template <typename Visit>
+    static constexpr void for_each_in_both(const FieldSet& a, const FieldSet& b, Visit visit) {
+        for (std::size_t w{0}; w < words; ++w) {
+            for (std::uint64_t rest{a.m_words[w] & b.m_words[w]}; rest != 0; rest &= rest - 1) {
+                visit(static_cast<FieldIndex>(w * 64 + static_cast<unsigned>(std::countr_zero(rest))));
+            }
+        }
+    }
+
     // From and to the words of a record, which may be packed: any alignment. Bits past the catalogue's end
     // are dropped: bytes from outside cannot name a field that does not exist.
     [[nodiscard]] static FieldSet load(const void* from) {

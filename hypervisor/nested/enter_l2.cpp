@@ -126,6 +126,76 @@ void finish_round_trip(Vcpu& vcpu) {
     ++vcpu.statistics.round_trips_by_reason[vcpu.reason];
 }
 
+// L2 is about to run: everything of its vmcs12 is in vmcs02.
+void begin_l2(Vcpu& vcpu, const L1State& l1) {
+    vcpu.hardware.make_current(vcpu.vmcs02.region);
+    update_vmcs02(vcpu, l1);
+    vcpu.vmcs12.clean();
+    vcpu.runs_l2 = true;
+    finish_round_trip(vcpu);
+}
+
+void refuse_guest_state(Vcpu& vcpu, const EntryContext& context) {
+    // Another rule than the one found may be broken as well, and then it is the other that the processor
+    // would tell.
+    fetch_fields(vcpu, vcpu.vmcs12.in_vmcs02());
+    const auto state{
+        check_guest_state(vcpu.vmcs12.values(), vcpu.machine.offered_msrs, vcpu.machine.processor, context)};
+    vcpu.runs_l2 = true;
+    finish_round_trip(vcpu);
+    deliver_exit_to_l1(
+        vcpu, ExitOverride{reason_guest_state, static_cast<std::uint64_t>(state.error().qualification)});
+}
+
+// Whatever an entry may have to look at.
+void enter_with_checks(Vcpu& vcpu, const L1State& l1) {
+    auto& hw{vcpu.hardware};
+    const Vmcs12& vmcs12{vcpu.vmcs12};
+    const Plan& plan{vcpu.plan};
+    const auto& machine{vcpu.machine};
+    fetch_for_entry(vcpu);
+    const EntryContext context{make_context(vcpu, l1.efer)};
+    if (const InstructionError error{check(vcpu, context)}; error != InstructionError::none) {
+        vcpu.shadow.settle(hw);
+        hw.make_current(vcpu.vmcs01.region);
+        return vm_fail(vcpu, error);
+    }
+    update_host_image(vcpu);
+    hw.make_current(vcpu.vmcs02.region);
+    const bool waits{enters_wait_for_sipi(vmcs12)};
+    // The processor checks the guest state where it is entered, and MSRs are loaded after that (27.4).
+    const bool checks_here{waits || plan.loads_msr_list};
+    if (checks_here) fetch_fields(vcpu, vmcs12.in_vmcs02());
+    const bool passes{!checks_here ||
+                      check_guest_state(vmcs12.values(), machine.offered_msrs, machine.processor, context)};
+    if (!passes || (plan.reads_link && !check_link_pointer(vmcs12.values(), machine.offered_msrs,
+                                                           machine.processor, context))) {
+        return refuse_guest_state(vcpu, context);
+    }
+    begin_l2(vcpu, l1);
+    std::uint64_t pdptes[4];
+    if (!load_pdptes(vcpu, pdptes)) {
+        return deliver_exit_to_l1(vcpu,
+                                  ExitOverride{reason_guest_state, refused_pdptes(vcpu, context, pdptes)});
+    }
+    if (plan.loads_msr_list) {
+        const std::uint32_t count{vmcs12.get32(F::vm_entry_msr_load_count)};
+        const std::uint32_t bad{load_msr_list(vcpu, vmcs12.get(F::vm_entry_msr_load_address), count)};
+        if (bad != 0) return deliver_exit_to_l1(vcpu, ExitOverride{reason_msr_loading, bad});
+    }
+    if (waits) wait_for_startup_of_l2(vcpu);
+}
+
+// Whether there is nothing to look at: L1 has changed only what vmcs02 has as it is and the processor checks.
+[[nodiscard]] bool is_plain_entry(const Vcpu& vcpu, const L1State& l1) {
+    const Vmcs12& vmcs12{vcpu.vmcs12};
+    const bool in_ia32e_mode{(l1.efer & cpu::efer::lma) != 0};
+    return (vmcs12.dirty_groups() & ~group::direct) == 0 && !vcpu.plan.looks_beyond_vmcs12 &&
+           in_ia32e_mode == vcpu.host_image.is_64bit &&
+           vmcs12.get32(F::guest_activity_state) !=
+               static_cast<std::uint32_t>(vmx::ActivityState::wait_for_sipi);
+}
+
 void enter(Vcpu& vcpu, bool launch) {
     auto& hw{vcpu.hardware};
     Vmcs12& vmcs12{vcpu.vmcs12};
@@ -143,57 +213,16 @@ void enter(Vcpu& vcpu, bool launch) {
     shadow::collect_writes_for_entry(vcpu);
     claim_vmcs02(vcpu);
     update_plan(vcpu);
-    const Plan& plan{vcpu.plan};
-    if (!plan.loads_debug_controls) {
+    if (!vcpu.plan.loads_debug_controls) {
         hw.make_current(vcpu.vmcs01.region);
         l1.debugctl = hw.read(F::guest_ia32_debugctl);
         l1.dr7 = hw.read(F::guest_dr7);
     }
-    fetch_for_entry(vcpu);
-    const EntryContext context{make_context(vcpu, l1.efer)};
-    if (const InstructionError error{check(vcpu, context)}; error != InstructionError::none) {
-        vcpu.shadow.settle(hw);
-        hw.make_current(vcpu.vmcs01.region);
-        return vm_fail(vcpu, error);
+    if (is_plain_entry(vcpu, l1)) [[likely]] {
+        begin_l2(vcpu, l1);
+    } else {
+        enter_with_checks(vcpu, l1);
     }
-    update_host_image(vcpu);
-    hw.make_current(vcpu.vmcs02.region);
-    const auto& machine{vcpu.machine};
-    const bool waits{enters_wait_for_sipi(vmcs12)};
-    // The processor checks the guest state where it is entered, and MSRs are loaded after that (27.4).
-    const bool checks_here{waits || plan.loads_msr_list};
-    if (checks_here) fetch_fields(vcpu, vmcs12.in_vmcs02());
-    const bool passes{!checks_here ||
-                      check_guest_state(vmcs12.values(), machine.offered_msrs, machine.processor, context)};
-    const bool links{!plan.reads_link || check_link_pointer(vmcs12.values(), machine.offered_msrs,
-                                                            machine.processor, context)};
-    if (!passes || !links) {
-        // Another rule may be broken as well, and then it is the other that the processor would tell.
-        fetch_fields(vcpu, vmcs12.in_vmcs02());
-        const auto state{
-            check_guest_state(vmcs12.values(), machine.offered_msrs, machine.processor, context)};
-        vcpu.runs_l2 = true;
-        finish_round_trip(vcpu);
-        return deliver_exit_to_l1(vcpu, ExitOverride{reason_guest_state,
-                                                     static_cast<std::uint64_t>(state.error().qualification)});
-    }
-    update_vmcs02(vcpu, l1);
-    std::uint64_t pdptes[4];
-    const bool pdptes_loaded{load_pdptes(vcpu, pdptes)};
-    if (plan.flushes_vpid || (vmcs12.dirty_groups() & group::controls) != 0) switch_vpid(vcpu);
-    vmcs12.clean();
-    vcpu.runs_l2 = true;
-    finish_round_trip(vcpu);
-    if (!pdptes_loaded) {
-        return deliver_exit_to_l1(vcpu,
-                                  ExitOverride{reason_guest_state, refused_pdptes(vcpu, context, pdptes)});
-    }
-    if (plan.loads_msr_list) {
-        const std::uint32_t count{vmcs12.get32(F::vm_entry_msr_load_count)};
-        const std::uint32_t bad{load_msr_list(vcpu, vmcs12.get(F::vm_entry_msr_load_address), count)};
-        if (bad != 0) return deliver_exit_to_l1(vcpu, ExitOverride{reason_msr_loading, bad});
-    }
-    if (waits) wait_for_startup_of_l2(vcpu);
 }
 
 } // namespace

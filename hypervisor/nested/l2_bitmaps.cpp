@@ -60,6 +60,7 @@ void use_io_bitmaps(Vcpu& vcpu, const BitmapWords* a, const BitmapWords* b) {
 
 void set_msr_bitmap(Vcpu& vcpu) {
     vcpu.msr_is_decided_at_exit = false;
+    vcpu.msr_bitmap_in_place = nullptr;
     if (!vcpu.plan.uses_msr_bitmap) return use_msr_bitmap(vcpu, vcpu.machine.all_ones);
     const BitmapWords* const l1{l1_page(vcpu, F::msr_bitmap)};
     const bool is_covered{vcpu.machine.msr_bitmap.is_covered_by(*l1)};
@@ -67,7 +68,10 @@ void set_msr_bitmap(Vcpu& vcpu) {
         vcpu.msr_is_decided_at_exit = true;
         return use_msr_bitmap(vcpu, vcpu.machine.all_ones);
     }
-    if (is_covered && is_alone(vcpu)) return use_msr_bitmap(vcpu, l1);
+    if (is_covered && is_alone(vcpu)) {
+        vcpu.msr_bitmap_in_place = l1;
+        return use_msr_bitmap(vcpu, l1);
+    }
     vcpu.machine.msr_bitmap.merge(*vcpu.merged_msr_bitmap, *l1);
     use_msr_bitmap(vcpu, vcpu.merged_msr_bitmap);
 }
@@ -103,7 +107,9 @@ void set_io_bitmaps(Vcpu& vcpu) {
 } // namespace
 
 void set_l2_bitmaps(Vcpu& vcpu, bool controls_changed) {
-    if (controls_changed || vcpu.plan.uses_msr_bitmap) set_msr_bitmap(vcpu);
+    const BitmapWords* const in_place{vcpu.msr_bitmap_in_place};
+    const bool msr_stays{in_place != nullptr && vcpu.machine.msr_bitmap.is_covered_by(*in_place)};
+    if (controls_changed || (vcpu.plan.uses_msr_bitmap && !msr_stays)) set_msr_bitmap(vcpu);
     if (controls_changed || vcpu.plan.uses_io_bitmaps) set_io_bitmaps(vcpu);
 }
 
@@ -139,17 +145,28 @@ void note_l2_writable(Vcpu& vcpu, std::uint64_t address, unsigned page_shift) {
     if (known.l2_writes) set_l2_bitmaps(vcpu, true);
 }
 
-L1Bitmaps l1_bitmaps(const Vcpu& vcpu) {
+L1Bitmaps l1_bitmaps(const Vcpu& vcpu, std::uint32_t reason) {
+    using vmcs::ExitReason;
     L1Bitmaps bitmaps{};
-    if (vcpu.plan.uses_msr_bitmap) bitmaps.msr = l1_page(vcpu, F::msr_bitmap);
-    if (vcpu.plan.uses_io_bitmaps) {
+    switch (static_cast<ExitReason>(reason)) {
+    case ExitReason::rdmsr:
+    case ExitReason::wrmsr:
+        if (vcpu.plan.uses_msr_bitmap) bitmaps.msr = l1_page(vcpu, F::msr_bitmap);
+        break;
+    case ExitReason::io_instruction:
+        if (!vcpu.plan.uses_io_bitmaps) break;
         bitmaps.io_a = l1_page(vcpu, F::io_bitmap_a);
         bitmaps.io_b = l1_page(vcpu, F::io_bitmap_b);
-    }
-    const std::uint32_t secondary12{secondary_controls_in_force(vcpu.vmcs12.values())};
-    if ((secondary12 & vmx::secondary::vmcs_shadowing) != 0) {
+        break;
+    case ExitReason::vmread:
+    case ExitReason::vmwrite: {
+        const std::uint32_t secondary12{secondary_controls_in_force(vcpu.vmcs12.values())};
+        if ((secondary12 & vmx::secondary::vmcs_shadowing) == 0) break;
         bitmaps.vmread = l1_page(vcpu, F::vmread_bitmap);
         bitmaps.vmwrite = l1_page(vcpu, F::vmwrite_bitmap);
+        break;
+    }
+    default: break;
     }
     return bitmaps;
 }

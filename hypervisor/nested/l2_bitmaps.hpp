@@ -19,8 +19,8 @@ void set_l2_bitmaps(Vcpu& vcpu, bool controls_changed);
 void merge_bitmaps_until_exit(Vcpu& vcpu);
 void end_merged_bitmaps(Vcpu& vcpu);
 
-// L1's pages as they are now, for the question whose an exit is.
-[[nodiscard]] L1Bitmaps l1_bitmaps(const Vcpu& vcpu);
+// L1's pages as they are now, as far as the question whose an exit of this reason is hangs on them.
+[[nodiscard]] L1Bitmaps l1_bitmaps(const Vcpu& vcpu, std::uint32_t reason);
 
 // L2 is about to get write access to this page of L1's: if it is a bitmap in use, none is used in place from
 // now on.

@@ -179,7 +179,7 @@ void handle_l2_exit(Vcpu& vcpu, std::uint32_t reason) {
         stop_l1(vcpu, "EPT misconfiguration in L0's own tables");
     }
     if (deliver_pending_nmi(vcpu, reason) || deliver_overdue_exit(vcpu, reason)) return;
-    if (l1_wants_exit(facts_of(vcpu, reason), vcpu.vmcs12.values(), l1_bitmaps(vcpu)) ||
+    if (l1_wants_exit(facts_of(vcpu, reason), vcpu.vmcs12.values(), l1_bitmaps(vcpu, reason)) ||
         !is_l0s_exit(vcpu, reason)) {
         deliver_exit_to_l1(vcpu, reason);
     } else {

@@ -16,7 +16,6 @@ namespace {
 
 void save_l2_state(Vcpu& vcpu) {
     Vmcs12& vmcs12{vcpu.vmcs12};
-    vmcs12.left_in_vmcs02(vcpu.plan.left_by_exit);
     // 28.3.1: IA32_EFER.LMA goes to the VM-entry controls; the rest of vmcs02's word is L0's.
     constexpr std::uint64_t long_mode{vmx::entry::ia32e_mode_guest};
     const std::uint64_t entry12{vmcs12.get(F::vm_entry_controls)};
@@ -126,7 +125,9 @@ void deliver(Vcpu& vcpu, std::uint32_t reason, const ExitOverride* exit) {
     }
     const Plan& plan{vcpu.plan};
     // The MSR-load area may have written over them in vmcs02, and not every exit saves them.
-    if (plan.loads_msr_list) vmcs12.mark_dirty(msr_list_fields - vmcs12.in_vmcs02());
+    if (plan.loads_msr_list) {
+        vmcs12.mark_dirty(entry_failed ? msr_list_fields : msr_list_fields - plan.left_by_exit);
+    }
     // A guest state that was refused was not loaded: NMI blocking and IA32_EFER are still L1's (27.8).
     const bool state_refused{(reason & vmx::basic_exit_reason_mask) ==
                              static_cast<std::uint32_t>(vmcs::ExitReason::entry_failure_guest_state)};

@@ -48,6 +48,8 @@ Plan make_plan(const Vmcs12Values& vmcs12, const vmcs::FieldSet& offered) {
     plan.forgets_dirty_pages =
         plan.has_ept && !plan.has_vpid && eptp_accessed_dirty(vmcs12.get(F::ept_pointer));
 
+    plan.looks_beyond_vmcs12 = plan.reads_vtpr || plan.reads_link || plan.loads_msr_list || !plan.has_ept;
+
     plan.saves_timer = plan.starts_timer && (exit12 & vmx::exit::save_preemption_timer_value) != 0;
     plan.stores_msr_list = vmcs12.get32(F::vm_exit_msr_store_count) != 0;
     plan.loads_host_msr_list = vmcs12.get32(F::vm_exit_msr_load_count) != 0;

@@ -27,6 +27,7 @@ struct Plan {
     bool loads_debug_controls{false};
     bool starts_timer{false};
     bool flushes_vpid{false};  // no VPID of L2's own
+    bool looks_beyond_vmcs12{false}; // at memory, before L2 runs
     bool forgets_dirty_pages{false};
 
     // Exits.

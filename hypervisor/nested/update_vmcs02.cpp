@@ -95,8 +95,7 @@ void write_conditional_state(Vcpu& vcpu, const L1State& l1) {
 }
 
 void write_direct(Vcpu& vcpu) {
-    const vmcs::FieldSet direct{vcpu.vmcs12.dirty() & direct_fields};
-    direct.for_each([&](vmcs::FieldIndex field) {
+    vmcs::FieldSet::for_each_in_both(vcpu.vmcs12.dirty(), direct_fields, [&](vmcs::FieldIndex field) {
         vcpu.hardware.write(vmcs::catalogue[field].encoding, vcpu.vmcs12.get(field));
     });
 }
@@ -107,18 +106,27 @@ void start_timer(Vcpu& vcpu) {
     vcpu.timer.start(cpu::rdtsc(), rate, vcpu.vmcs12.get32(F::vmx_preemption_timer_value));
 }
 
+// Without VPID both entry and exit flush L1's translations, too: L1 and L2 share VPID 0 (29.4.3.1).
+void switch_vpid(Vcpu& vcpu) {
+    auto& hw{vcpu.hardware};
+    const Plan& plan{vcpu.plan};
+    const auto vpid12{
+        static_cast<std::uint16_t>(plan.has_vpid ? vcpu.vmcs12.get(F::virtual_processor_identifier) : 0)};
+    const std::uint16_t vpid02{vpid02_for(vpid12)};
+    if (vpid02 != vcpu.vpid02) {
+        vcpu.vpid02 = vpid02;
+        hw.write(F::virtual_processor_identifier, vpid02);
+    }
+    if (plan.flushes_vpid) hw.invalidate(vmx::InvalidateVpid::single_context, vpid_flushed);
+    if (!plan.has_vpid) hw.invalidate(vmx::InvalidateVpid::single_context, vpid_l1);
+}
+
 } // namespace
 
-void update_plan(Vcpu& vcpu) {
-    if ((vcpu.vmcs12.dirty_groups() & group::controls) == 0) return;
+void make_plan(Vcpu& vcpu) {
     const Plan plan{make_plan(vcpu.vmcs12.values(), vcpu.machine.offered_fields)};
     if (plan.left_by_exit != vcpu.plan.left_by_exit) vcpu.delivered_reads_are_current = false;
     vcpu.plan = plan;
-}
-
-void update_host_image(Vcpu& vcpu) {
-    if ((vcpu.vmcs12.dirty_groups() & group::host) == 0) return;
-    vcpu.host_image = make_host_image(vcpu.vmcs12.values());
 }
 
 void update_vmcs02(Vcpu& vcpu, const L1State& l1) {
@@ -138,21 +146,7 @@ void update_vmcs02(Vcpu& vcpu, const L1State& l1) {
     // May drop the tables that the next line names.
     set_l2_bitmaps(vcpu, controls_changed);
     set_l2_ept(vcpu);
-}
-
-// Without VPID both entry and exit flush L1's translations, too: L1 and L2 share VPID 0 (29.4.3.1).
-void switch_vpid(Vcpu& vcpu) {
-    auto& hw{vcpu.hardware};
-    const Plan& plan{vcpu.plan};
-    const auto vpid12{
-        static_cast<std::uint16_t>(plan.has_vpid ? vcpu.vmcs12.get(F::virtual_processor_identifier) : 0)};
-    const std::uint16_t vpid02{vpid02_for(vpid12)};
-    if (vpid02 != vcpu.vpid02) {
-        vcpu.vpid02 = vpid02;
-        hw.write(F::virtual_processor_identifier, vpid02);
-    }
-    if (plan.flushes_vpid) hw.invalidate(vmx::InvalidateVpid::single_context, vpid_flushed);
-    if (!plan.has_vpid) hw.invalidate(vmx::InvalidateVpid::single_context, vpid_l1);
+    if (controls_changed || plan.flushes_vpid) switch_vpid(vcpu);
 }
 
 void rebuild_vmcs02(Vcpu& vcpu) {
@@ -162,7 +156,6 @@ void rebuild_vmcs02(Vcpu& vcpu) {
     update_plan(vcpu);
     update_host_image(vcpu);
     update_vmcs02(vcpu, {});
-    switch_vpid(vcpu);
     vcpu.vmcs12.clean();
 }
 

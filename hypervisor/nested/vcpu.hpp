@@ -85,6 +85,7 @@ struct Vcpu {
     BitmapWords* merged_io_bitmap_a{nullptr};
     BitmapWords* merged_io_bitmap_b{nullptr};
     WatchedBitmaps watched_bitmaps{};
+    const BitmapWords* msr_bitmap_in_place{nullptr}; // L1's own page, where vmcs02 uses that
     // vmcs02's bitmaps are all ones for want of a page that L2 cannot change ...
     bool io_is_decided_at_exit{false};
     bool msr_is_decided_at_exit{false};
@@ -121,9 +122,10 @@ struct Vcpu {
 
     shadow::ShadowVmcs shadow{};
     shadow::Generation* in_force{nullptr};
-    // What an exit leaves in vmcs02 and L1 reads from the shadow VMCS; not up to date where the plan or the
-    // bitmaps have changed since.
+    // What an exit leaves in vmcs02 and L1 reads from the shadow VMCS, and what it leaves besides; not up to
+    // date where the plan or the bitmaps have changed since.
     shadow::SyncList delivered_reads{};
+    vmcs::FieldSet left_undelivered{};
     bool delivered_reads_are_current{false};
     // Mode sample. In a sampled round trip the shadow VMCS stands aside, and what it holds grows old; it
     // comes back with the next round trip that is not sampled.

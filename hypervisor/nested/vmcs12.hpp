@@ -69,9 +69,10 @@ public:
         m_moved.reset();
         m_has_moved = false;
     }
-    // Values of `fields` fetched from vmcs02 and brought to the shadow VMCS as well.
+    // A value fetched from vmcs02 that the shadow VMCS is given as well, at an exit that leaves just `fields`
+    // in vmcs02.
     void store(vmcs::FieldIndex field, std::uint64_t value) { m_values.values[field] = value; }
-    void delivered(const vmcs::FieldSet& fields) { m_in_vmcs02 -= fields; }
+    void only_left_in_vmcs02(const vmcs::FieldSet& fields) { m_in_vmcs02 = fields; }
 
     [[nodiscard]] const vmcs::FieldSet& dirty() const { return m_dirty; }
     // What an entry has to do for the fields in dirty().

@@ -59,7 +59,7 @@ public:
 
     // The same in one pass for the common exit of L2: `list`, which all lies in vmcs02, goes from there to
     // vmcs12, and both `list` and `others` to the shadow, which holds some value of each. vmcs02 must be
-    // current.
+    // current. The fields are in vmcs12's in_vmcs02() no more when the caller says so.
     template <typename Hardware>
     void deliver(Hardware& hardware, const SyncList& list, const vmcs::FieldSet& others,
                  nested::Vmcs12& vmcs12) {
@@ -74,7 +74,6 @@ public:
             vmcs12.store(field.index, value);
             compare(field, value);
         });
-        vmcs12.delivered(list.set());
         others.for_each([&](vmcs::FieldIndex field) {
             compare({vmcs::catalogue[field].encoding, field}, vmcs12.get(field));
         });

@@ -28,17 +28,16 @@ void set_aside(nested::Vcpu& vcpu, bool aside) {
     set_vmcs_shadowing(vcpu, !aside);
 }
 
-// Values of R that are still in vmcs02 must be in vmcs12 before they can go to the shadow.
-void fetch_reads(nested::Vcpu& vcpu) {
-    const vmcs::FieldSet missing{vcpu.in_force->sets.read & vcpu.vmcs12.in_vmcs02()};
-    if (missing.empty()) return;
+void fetch_from_vmcs02(nested::Vcpu& vcpu, const vmcs::FieldSet& fields) {
+    if (fields.empty()) return;
     vcpu.hardware.make_current(vcpu.vmcs02.region);
-    nested::fetch_fields(vcpu, missing);
+    nested::fetch_fields(vcpu, fields);
 }
 
 // Of all fields of R, whatever the shadow VMCS holds of them.
 void deliver_all_reads(nested::Vcpu& vcpu) {
-    fetch_reads(vcpu);
+    // Values that are still in vmcs02 must be in vmcs12 before they can go to the shadow.
+    fetch_from_vmcs02(vcpu, vcpu.in_force->sets.read & vcpu.vmcs12.in_vmcs02());
     vcpu.shadow.fill(vcpu.hardware, vcpu.in_force->sets.read, vcpu.vmcs12);
     vcpu.vmcs12.forget_moved();
 }
@@ -53,6 +52,17 @@ void deliver_reads_of_exit(nested::Vcpu& vcpu) {
         vmcs12.forget_moved();
     }
     vcpu.shadow.deliver(vcpu.hardware, vcpu.delivered_reads, others, vmcs12);
+    vmcs12.only_left_in_vmcs02(vcpu.left_undelivered);
+}
+
+// After it the next plain exit goes by deliver_reads_of_exit(): what the controls of before left in vmcs02,
+// and those of now do not, is there no more.
+void prepare_delivery(nested::Vcpu& vcpu) {
+    const vmcs::FieldSet& left{vcpu.plan.left_by_exit};
+    fetch_from_vmcs02(vcpu, vcpu.vmcs12.in_vmcs02() - left);
+    vcpu.delivered_reads.assign(vcpu.in_force->sets.read & left);
+    vcpu.left_undelivered = left - vcpu.in_force->sets.read;
+    vcpu.delivered_reads_are_current = true;
 }
 
 } // namespace
@@ -110,14 +120,17 @@ void begin_round_trip(nested::Vcpu& vcpu, bool is_plain_exit) {
     if (vcpu.round_trip_is_sampled) close_sample(vcpu);
     const std::uint16_t interval{vcpu.in_force->sample_interval};
     vcpu.round_trip_is_sampled = interval != 0 && vcpu.sampler.draw(interval);
+    const bool is_usual{is_plain_exit && !vcpu.round_trip_is_sampled && !vcpu.shadow_stands_aside};
+    if (is_usual && vcpu.delivered_reads_are_current) [[likely]] {
+        deliver_reads_of_exit(vcpu);
+        return vcpu.hardware.make_current(vcpu.vmcs01.region);
+    }
+    if (is_plain_exit) vcpu.vmcs12.left_in_vmcs02(vcpu.plan.left_by_exit);
     if (vcpu.round_trip_is_sampled) {
         vcpu.shadow.settle(vcpu.hardware);
-    } else if (is_plain_exit && vcpu.delivered_reads_are_current && !vcpu.shadow_stands_aside) {
-        deliver_reads_of_exit(vcpu);
     } else {
+        prepare_delivery(vcpu);
         deliver_all_reads(vcpu);
-        vcpu.delivered_reads.assign(vcpu.in_force->sets.read & vcpu.plan.left_by_exit);
-        vcpu.delivered_reads_are_current = true;
     }
     vcpu.hardware.make_current(vcpu.vmcs01.region);
     set_aside(vcpu, vcpu.round_trip_is_sampled);
