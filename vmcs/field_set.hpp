@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace shadowtune::vmcs {
 
@@ -53,14 +54,18 @@ public:
         }
     }
 
-    // The same for the members of both sets.
+    // The same for the members of both sets; without a loop over the words, for the paths that count.
     template <typename Visit>
     static constexpr void for_each_in_both(const FieldSet& a, const FieldSet& b, Visit visit) {
-        for (std::size_t w{0}; w < words; ++w) {
+        const auto in_word{[&](std::size_t w) {
             for (std::uint64_t rest{a.m_words[w] & b.m_words[w]}; rest != 0; rest &= rest - 1) {
                 visit(static_cast<FieldIndex>(w * 64 + static_cast<unsigned>(std::countr_zero(rest))));
             }
+        }};
+        [&]<std::size_t... w>(std::index_sequence<w...>) {
+            (in_word(w), ...);
         }
+        (std::make_index_sequence<words>{});
     }
 
     // From and to the words of a record, which may be packed: any alignment. Bits past the catalogue's end

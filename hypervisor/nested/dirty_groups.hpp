@@ -38,9 +38,8 @@ inline constexpr vmcs::FieldSet group_controls{
     (control_fields - free_controls - event_fields - set_of(F::tpr_threshold)) | combined_fields |
     set_of(F::vmcs_link_pointer)};
 // No rule looks at RSP, and an exit takes it from vmcs12.
-inline constexpr vmcs::FieldSet group_host{
-    (host_fields - set_of(F::host_rsp)) |
-    set_of(F::primary_vm_exit_controls, F::vm_entry_controls)};
+inline constexpr vmcs::FieldSet group_host{(host_fields - set_of(F::host_rsp)) |
+                                           set_of(F::primary_vm_exit_controls, F::vm_entry_controls)};
 
 [[nodiscard]] constexpr auto groups_by_field() {
     std::array<DirtyGroups, vmcs::field_count> groups{};
@@ -48,10 +47,10 @@ inline constexpr vmcs::FieldSet group_host{
         const auto in{[&](const vmcs::FieldSet& set, DirtyGroups bit) {
             return set.test(field) ? bit : DirtyGroups{0};
         }};
-        groups[field] = static_cast<DirtyGroups>(
-            in(direct_fields, group::direct) | in(group_controls, group::controls) |
-            in(event_injection_fields, group::event) | in(set_of(F::tpr_threshold), group::tpr) |
-            in(group_host, group::host));
+        groups[field] =
+            static_cast<DirtyGroups>(in(direct_fields, group::direct) | in(group_controls, group::controls) |
+                                     in(event_injection_fields, group::event) |
+                                     in(set_of(F::tpr_threshold), group::tpr) | in(group_host, group::host));
     }
     return groups;
 }

@@ -168,8 +168,8 @@ void enter_with_checks(Vcpu& vcpu, const L1State& l1) {
     if (checks_here) fetch_fields(vcpu, vmcs12.in_vmcs02());
     const bool passes{!checks_here ||
                       check_guest_state(vmcs12.values(), machine.offered_msrs, machine.processor, context)};
-    if (!passes || (plan.reads_link && !check_link_pointer(vmcs12.values(), machine.offered_msrs,
-                                                           machine.processor, context))) {
+    if (!passes || (plan.reads_link &&
+                    !check_link_pointer(vmcs12.values(), machine.offered_msrs, machine.processor, context))) {
         return refuse_guest_state(vcpu, context);
     }
     begin_l2(vcpu, l1);

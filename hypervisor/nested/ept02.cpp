@@ -1,7 +1,5 @@
 #include "hypervisor/nested/ept02.hpp"
 
-#include "hypervisor/memory/ept01.hpp"
-
 namespace shadowtune::nested {
 
 namespace {
@@ -9,13 +7,6 @@ namespace {
 constexpr std::uint64_t read_bit{1}, write_bit{2}, execute_bit{4}, large_bit{0x80}, ignore_pat_bit{0x40};
 constexpr std::uint64_t table_rights{read_bit | write_bit | execute_bit};
 constexpr std::uint64_t address_mask{0x000F'FFFF'FFFF'F000};
-constexpr std::uint64_t write_back_four_levels{memory::ept_write_back | 3U << 3}, accessed_dirty_bit{0x40};
-
-// Accessed and dirty flags as in L1's EPTP: where they are on, the processor treats L2's page walks as writes
-// (SDM Vol. 3C, 29.3.3.2), and so they have to be for L1. The flags that it sets here nobody reads.
-[[nodiscard]] std::uint64_t eptp_of(std::uint64_t table, std::uint64_t eptp12) {
-    return table | write_back_four_levels | (eptp12 & accessed_dirty_bit);
-}
 
 } // namespace
 
@@ -25,13 +16,6 @@ void Ept02::start(std::uint64_t pool, std::size_t pages) {
         m_next[page] = m_free;
         m_free = page;
     }
-}
-
-Ept02::Root* Ept02::find(std::uint64_t eptp12) {
-    for (Root& root : m_roots) {
-        if (root.table != 0 && root.eptp12 == eptp12) return &root;
-    }
-    return nullptr;
 }
 
 std::uint64_t Ept02::take_page(Root& root) {
@@ -47,7 +31,8 @@ std::uint64_t Ept02::take_page(Root& root) {
 
 void Ept02::release(vmx::Hardware& hardware, Root& root) {
     if (root.table == 0) return;
-    hardware.invalidate(vmx::InvalidateEpt::single_context, eptp_of(root.table, root.eptp12));
+    ++m_drops;
+    hardware.invalidate(vmx::InvalidateEpt::single_context, pointer_of(root));
     while (root.last_page != 0) {
         const std::uint32_t page{root.last_page};
         root.last_page = m_next[page];
@@ -57,10 +42,11 @@ void Ept02::release(vmx::Hardware& hardware, Root& root) {
     root.table = 0;
 }
 
-Ept02::Root& Ept02::find_or_add(vmx::Hardware& hardware, std::uint64_t eptp12) {
-    if (m_last->table != 0 && m_last->eptp12 == eptp12) return *m_last;
-    if (Root* const known{find(eptp12)}; known != nullptr) return *(m_last = known);
+Ept02::Root& Ept02::search_or_add(vmx::Hardware& hardware, std::uint64_t eptp12) {
     Root* place{nullptr};
+    for (Root& root : m_roots) {
+        if (root.table != 0 && root.eptp12 == eptp12) return root;
+    }
     for (Root& root : m_roots) {
         if (root.table == 0) place = &root;
     }
@@ -76,12 +62,7 @@ Ept02::Root& Ept02::find_or_add(vmx::Hardware& hardware, std::uint64_t eptp12) {
             release(hardware, root);
         place->table = take_page(*place);
     }
-    m_last = place;
     return *place;
-}
-
-std::uint64_t Ept02::pointer_for(vmx::Hardware& hardware, std::uint64_t eptp12) {
-    return eptp_of(find_or_add(hardware, eptp12).table, eptp12);
 }
 
 std::uint64_t* Ept02::entry_for(Root& root, std::uint64_t guest_physical, unsigned shift) {

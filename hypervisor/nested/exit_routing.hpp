@@ -5,6 +5,7 @@
 
 #include "hypervisor/nested/merge.hpp"
 #include "hypervisor/nested/vmcs12_values.hpp"
+#include "vmcs/exit_reason.hpp"
 
 #include <cstdint>
 
@@ -31,6 +32,24 @@ struct L1Bitmaps {
     const BitmapWords* vmread{nullptr};
     const BitmapWords* vmwrite{nullptr};
 };
+
+// Instructions that exit whatever the controls say (26.1.2): l1_wants_exit() says true of each, but it costs
+// more to ask.
+[[nodiscard]] constexpr bool exits_unconditionally(std::uint32_t reason) {
+    using vmcs::ExitReason;
+    constexpr std::uint64_t reasons{[] {
+        std::uint64_t bits{0};
+        for (const ExitReason r :
+             {ExitReason::cpuid, ExitReason::getsec, ExitReason::invd, ExitReason::vmcall,
+              ExitReason::vmclear, ExitReason::vmlaunch, ExitReason::vmptrld, ExitReason::vmptrst,
+              ExitReason::vmresume, ExitReason::vmxoff, ExitReason::vmxon, ExitReason::invept,
+              ExitReason::invvpid, ExitReason::xsetbv}) {
+            bits |= std::uint64_t{1} << static_cast<unsigned>(r);
+        }
+        return bits;
+    }()};
+    return reason < 64 && (reasons >> reason & 1U) != 0;
+}
 
 // True: L1 gets the exit. False: L0 handles it and L1 never hears of it; so do EPT violations and
 // misconfigurations (48, 49), which the caller decides by walking L1's tables (ept12.hpp) before it asks

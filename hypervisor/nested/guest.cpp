@@ -170,13 +170,6 @@ memory::PagingState paging_state(Vcpu& vcpu) {
     return state;
 }
 
-bool require_cpl0(Vcpu& vcpu) {
-    const auto rights{static_cast<std::uint32_t>(vcpu.hardware.read(F::guest_ss_access_rights))};
-    if (vmx::access_rights::dpl(rights) == 0) return true;
-    inject_exception(vcpu, vmx::vector::general_protection, 0);
-    return false;
-}
-
 bool in_64bit_mode(Vcpu& vcpu) {
     auto& hw{vcpu.hardware};
     return (hw.read(F::guest_ia32_efer) & cpu::efer::lma) != 0 &&

@@ -29,7 +29,13 @@ void inject_page_fault(Vcpu& vcpu, std::uint64_t linear, std::uint32_t error_cod
 void redeliver_interrupted_event(Vcpu& vcpu);
 
 // CPL 0? If not, #GP(0) is on its way (SDM Vol. 3C, 31.3: each VMX instruction).
-[[nodiscard]] bool require_cpl0(Vcpu& vcpu);
+[[nodiscard]] inline bool require_cpl0(Vcpu& vcpu) {
+    const auto rights{static_cast<std::uint32_t>(vcpu.hardware.read(F::guest_ss_access_rights))};
+    if (vmx::access_rights::dpl(rights) == 0) [[likely]]
+        return true;
+    inject_exception(vcpu, vmx::vector::general_protection, 0);
+    return false;
+}
 
 [[nodiscard]] bool in_64bit_mode(Vcpu& vcpu);
 

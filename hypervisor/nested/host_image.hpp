@@ -6,12 +6,13 @@
 #include "hypervisor/nested/vmcs12_values.hpp"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace shadowtune::nested {
 
-// The fields of vmcs01 that the image holds. The others hang on L2's state as well (CR0, IA32_EFER,
-// interruptibility), or are written too often for the image to be made anew each time (RSP).
+// The fields of vmcs01 that an exit writes. The last five are filled in at each exit: they hang on the state
+// at the exit as well, or L1 writes them too often for the image to be made anew each time (RSP).
 inline constexpr std::array host_image_fields{
     F::guest_es_selector,
     F::guest_es_base,
@@ -59,12 +60,33 @@ inline constexpr std::array host_image_fields{
     F::guest_ia32_sysenter_eip,
     F::guest_activity_state,
     F::guest_pending_debug_exceptions,
+    F::guest_cr0,
+    F::cr0_read_shadow,
+    F::guest_ia32_efer,
+    F::guest_rsp,
+    F::guest_interruptibility_state,
 };
+
+// Where the image has it, which has it.
+[[nodiscard]] constexpr std::size_t place_in_image(F field) {
+    std::size_t place{0};
+    while (host_image_fields[place] != field)
+        ++place;
+    return place;
+}
 
 struct HostImage {
     std::uint64_t values[host_image_fields.size()]{};
     bool is_64bit{false};
     bool has_pae_paging{false}; // the PDPTEs are loaded from memory then (28.5.4)
+
+    template <F field>
+    void set(std::uint64_t value) {
+        constexpr std::size_t place{place_in_image(field)};
+        values[place] = value;
+    }
+
+    [[nodiscard]] friend bool operator==(const HostImage&, const HostImage&) = default;
 };
 
 [[nodiscard]] HostImage make_host_image(const Vmcs12Values& vmcs12);

@@ -97,10 +97,8 @@ void set_msr_bitmap(Vcpu& vcpu) {
 void set_io_bitmaps(Vcpu& vcpu) {
     vcpu.io_is_decided_at_exit = false;
     const auto& machine{vcpu.machine};
-    const BitmapWords* const a{
-        io_bitmap(vcpu, F::io_bitmap_a, machine.io_bitmap_a, vcpu.merged_io_bitmap_a)};
-    const BitmapWords* const b{
-        io_bitmap(vcpu, F::io_bitmap_b, machine.io_bitmap_b, vcpu.merged_io_bitmap_b)};
+    const BitmapWords* const a{io_bitmap(vcpu, F::io_bitmap_a, machine.io_bitmap_a, vcpu.merged_io_bitmap_a)};
+    const BitmapWords* const b{io_bitmap(vcpu, F::io_bitmap_b, machine.io_bitmap_b, vcpu.merged_io_bitmap_b)};
     use_io_bitmaps(vcpu, a, b);
 }
 
@@ -172,10 +170,11 @@ L1Bitmaps l1_bitmaps(const Vcpu& vcpu, std::uint32_t reason) {
 }
 
 void set_l2_ept(Vcpu& vcpu) {
+    vcpu.ept02_drops = vcpu.ept02->drops();
     // Without EPT of its own L1 translates by shadow paging; L2's "physical" addresses are then L1's.
-    const std::uint64_t eptp02{
-        vcpu.plan.has_ept ? vcpu.ept02->pointer_for(vcpu.hardware, vcpu.vmcs12.get(F::ept_pointer))
-                          : vcpu.machine.eptp01};
+    const std::uint64_t eptp02{vcpu.plan.has_ept
+                                   ? vcpu.ept02->pointer_for(vcpu.hardware, vcpu.vmcs12.get(F::ept_pointer))
+                                   : vcpu.machine.eptp01};
     if (eptp02 == vcpu.eptp02) return;
     vcpu.eptp02 = eptp02;
     vcpu.hardware.write(F::ept_pointer, eptp02);

@@ -147,7 +147,7 @@ void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
     if ((vcpu.vmcs12.get32(F::pin_based_controls) & vmx::pin::nmi_exiting) == 0) return false;
     if (!cpu::take_pending_nmi()) return false;
     deliver_exit_to_l1(vcpu, ExitOverride{static_cast<std::uint32_t>(ExitReason::exception_or_nmi), 0,
-                              vmx::interruption::make(vmx::vector::nmi, vmx::EventType::nmi)});
+                                          vmx::interruption::make(vmx::vector::nmi, vmx::EventType::nmi)});
     return true;
 }
 
@@ -171,9 +171,11 @@ void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
 } // namespace
 
 void handle_l2_exit(Vcpu& vcpu, std::uint32_t reason) {
-    if (vcpu.bitmaps_until_exit) end_merged_bitmaps(vcpu);
+    if (vcpu.bitmaps_until_exit) [[unlikely]]
+        end_merged_bitmaps(vcpu);
     if ((reason & vmx::exit_reason_entry_failure) != 0) return deliver_exit_to_l1(vcpu, reason);
     vcpu.vmcs02.launched = true;
+    if (exits_unconditionally(reason)) return deliver_exit_to_l1(vcpu, reason);
     if (static_cast<ExitReason>(reason) == ExitReason::ept_violation) return keep_exit(vcpu, reason);
     if (static_cast<ExitReason>(reason) == ExitReason::ept_misconfiguration) {
         stop_l1(vcpu, "EPT misconfiguration in L0's own tables");

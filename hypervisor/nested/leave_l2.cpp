@@ -60,19 +60,19 @@ void load_host_msrs(Vcpu& vcpu) {
 void load_host_state(Vcpu& vcpu, std::uint64_t l2_efer, bool nmi_blocked) {
     auto& hw{vcpu.hardware};
     const Vmcs12& host{vcpu.vmcs12};
-    const HostImage& image{vcpu.host_image};
-    hw.write_all<host_image_fields>(image.values);
+    HostImage& image{vcpu.host_image};
     // 28.5.1: CD, NW, ET and reserved bits are L1's own all the time.
     constexpr std::uint64_t cr0_kept{cpu::cr0::cd | cpu::cr0::nw | cpu::cr0::et};
     const std::uint64_t cr0{(host.get(F::host_cr0) & ~cr0_kept) | (hw.read(F::guest_cr0) & cr0_kept)};
-    hw.write(F::guest_cr0, cr0);
-    hw.write(F::cr0_read_shadow, cr0);
+    image.set<F::guest_cr0>(cr0);
+    image.set<F::cr0_read_shadow>(cr0);
     constexpr std::uint64_t long_mode{cpu::efer::lma | cpu::efer::lme};
     const std::uint64_t efer{vcpu.plan.loads_host_efer ? host.get(F::host_ia32_efer) : l2_efer};
-    hw.write(F::guest_ia32_efer, image.is_64bit ? efer | long_mode : efer & ~long_mode);
-    hw.write(F::guest_rsp, host.get(F::host_rsp));
+    image.set<F::guest_ia32_efer>(image.is_64bit ? efer | long_mode : efer & ~long_mode);
+    image.set<F::guest_rsp>(host.get(F::host_rsp));
     // 28.5.5: no blocking but by NMI.
-    hw.write(F::guest_interruptibility_state, nmi_blocked ? vmx::interruptibility::blocking_by_nmi : 0U);
+    image.set<F::guest_interruptibility_state>(nmi_blocked ? vmx::interruptibility::blocking_by_nmi : 0U);
+    hw.write_all<host_image_fields>(image.values);
     if (image.has_pae_paging) load_host_pdptes(vcpu);
 }
 
@@ -104,7 +104,7 @@ void override_exit(vmx::Hardware& hw, const ExitOverride& exit) {
 }
 
 // `exit`: null where vmcs02 tells all.
-void deliver(Vcpu& vcpu, std::uint32_t reason, const ExitOverride* exit) {
+void hand_exit_to_l1(Vcpu& vcpu, std::uint32_t reason, const ExitOverride* exit) {
     auto& hw{vcpu.hardware};
     Vmcs12& vmcs12{vcpu.vmcs12};
     if (!shadow::is_at_newest(vcpu)) [[unlikely]] {
@@ -161,11 +161,11 @@ void deliver(Vcpu& vcpu, std::uint32_t reason, const ExitOverride* exit) {
 } // namespace
 
 void deliver_exit_to_l1(Vcpu& vcpu, std::uint32_t reason) {
-    deliver(vcpu, reason, nullptr);
+    hand_exit_to_l1(vcpu, reason, nullptr);
 }
 
 void deliver_exit_to_l1(Vcpu& vcpu, const ExitOverride& exit) {
-    deliver(vcpu, exit.reason, &exit);
+    hand_exit_to_l1(vcpu, exit.reason, &exit);
 }
 
 } // namespace shadowtune::nested

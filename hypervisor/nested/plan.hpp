@@ -20,13 +20,13 @@ struct Plan {
     bool uses_io_bitmaps{false};
 
     // Entries.
-    bool reads_vtpr{false};    // 27.2.1.1: the TPR threshold is compared with memory
-    bool reads_link{false};    // 27.3.1.5: a link pointer that names a VMCS
+    bool reads_vtpr{false}; // 27.2.1.1: the TPR threshold is compared with memory
+    bool reads_link{false}; // 27.3.1.5: a link pointer that names a VMCS
     bool loads_msr_list{false};
     bool loads_efer{false};
     bool loads_debug_controls{false};
     bool starts_timer{false};
-    bool flushes_vpid{false};  // no VPID of L2's own
+    bool flushes_vpid{false};        // no VPID of L2's own
     bool looks_beyond_vmcs12{false}; // at memory, before L2 runs
     bool forgets_dirty_pages{false};
 
@@ -36,6 +36,8 @@ struct Plan {
     bool loads_host_msr_list{false};
     bool loads_host_efer{false};
     bool has_virtual_nmis{false};
+
+    [[nodiscard]] friend bool operator==(const Plan&, const Plan&) = default;
 };
 
 [[nodiscard]] Plan make_plan(const Vmcs12Values& vmcs12, const vmcs::FieldSet& offered);

@@ -75,7 +75,8 @@ void write_controls(Vcpu& vcpu) {
 // vmcs02 always loads and saves these. Where vmcs12 loads the field, too, L2's last exit may have left the
 // value where it is needed; where it does not, what that exit saved is fetched before L1's own value is
 // written over it.
-void write_conditional(Vcpu& vcpu, F field, bool loads, std::uint64_t otherwise) {
+template <F field>
+[[gnu::always_inline]] inline void write_conditional(Vcpu& vcpu, bool loads, std::uint64_t otherwise) {
     const bool is_there{vcpu.vmcs12.in_vmcs02().test(field)};
     if (loads && is_there) return;
     if (is_there) fetch_fields(vcpu, detail::set_of(field));
@@ -89,9 +90,9 @@ void write_conditional_state(Vcpu& vcpu, const L1State& l1) {
         return efer_not_loaded(vcpu.vmcs12.get32(F::vm_entry_controls), vcpu.hardware.read(F::guest_cr0),
                                l1.efer);
     }};
-    write_conditional(vcpu, F::guest_ia32_efer, plan.loads_efer, plan.loads_efer ? 0 : not_loaded());
-    write_conditional(vcpu, F::guest_ia32_debugctl, plan.loads_debug_controls, l1.debugctl);
-    write_conditional(vcpu, F::guest_dr7, plan.loads_debug_controls, l1.dr7);
+    write_conditional<F::guest_ia32_efer>(vcpu, plan.loads_efer, plan.loads_efer ? 0 : not_loaded());
+    write_conditional<F::guest_ia32_debugctl>(vcpu, plan.loads_debug_controls, l1.debugctl);
+    write_conditional<F::guest_dr7>(vcpu, plan.loads_debug_controls, l1.dr7);
 }
 
 void write_direct(Vcpu& vcpu) {
@@ -125,7 +126,7 @@ void switch_vpid(Vcpu& vcpu) {
 
 void make_plan(Vcpu& vcpu) {
     const Plan plan{make_plan(vcpu.vmcs12.values(), vcpu.machine.offered_fields)};
-    if (plan.left_by_exit != vcpu.plan.left_by_exit) vcpu.delivered_reads_are_current = false;
+    if (plan.left_by_exit != vcpu.plan.left_by_exit) vcpu.delivery.forget();
     vcpu.plan = plan;
 }
 
@@ -145,7 +146,7 @@ void update_vmcs02(Vcpu& vcpu, const L1State& l1) {
     if (plan.forgets_dirty_pages) vcpu.ept02->forget(vcpu.hardware, vcpu.vmcs12.get(F::ept_pointer));
     // May drop the tables that the next line names.
     set_l2_bitmaps(vcpu, controls_changed);
-    set_l2_ept(vcpu);
+    if (controls_changed || vcpu.ept02_drops != vcpu.ept02->drops()) set_l2_ept(vcpu);
     if (controls_changed || plan.flushes_vpid) switch_vpid(vcpu);
 }
 

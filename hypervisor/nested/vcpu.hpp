@@ -12,10 +12,10 @@
 #include "hypervisor/nested/vmcs12.hpp"
 #include "hypervisor/nested/vpids.hpp"
 #include "hypervisor/shadow/counters.hpp"
+#include "hypervisor/shadow/delivery.hpp"
 #include "hypervisor/shadow/frozen_counters.hpp"
 #include "hypervisor/shadow/sampler.hpp"
 #include "hypervisor/shadow/shadow_vmcs.hpp"
-#include "hypervisor/shadow/sync_list.hpp"
 #include "hypervisor/vmx/entry.hpp"
 #include "hypervisor/vmx/hardware.hpp"
 #include "vmcs/exit_reason.hpp"
@@ -111,6 +111,7 @@ struct Vcpu {
     HostImage host_image{};
     // What vmcs02's fields hold.
     std::uint64_t eptp02{0};
+    std::uint64_t ept02_drops{0}; // when eptp02 was looked up
     std::uint64_t msr_bitmap02{0};
     std::uint64_t io_bitmap_a02{0};
     std::uint64_t io_bitmap_b02{0};
@@ -122,11 +123,7 @@ struct Vcpu {
 
     shadow::ShadowVmcs shadow{};
     shadow::Generation* in_force{nullptr};
-    // What an exit leaves in vmcs02 and L1 reads from the shadow VMCS, and what it leaves besides; not up to
-    // date where the plan or the bitmaps have changed since.
-    shadow::SyncList delivered_reads{};
-    vmcs::FieldSet left_undelivered{};
-    bool delivered_reads_are_current{false};
+    shadow::Delivery delivery{};
     // Mode sample. In a sampled round trip the shadow VMCS stands aside, and what it holds grows old; it
     // comes back with the next round trip that is not sampled.
     shadow::Sampler sampler{0};

@@ -30,8 +30,8 @@ void emulate_vmcall(Vcpu& vcpu);
 // In VMX operation and CPL 0; false where #UD or #GP is on its way.
 [[nodiscard]] bool require_vmx_operation(Vcpu& vcpu);
 
-// L2 exited, or its entry failed after the checks of the controls: L1 gets the exit that lies in vmcs02, whose
-// exit reason is `reason`.
+// L2 exited, or its entry failed after the checks of the controls: L1 gets the exit that lies in vmcs02,
+// whose exit reason is `reason`.
 void deliver_exit_to_l1(Vcpu& vcpu, std::uint32_t reason);
 
 // The same where L0 has to say something else than vmcs02.

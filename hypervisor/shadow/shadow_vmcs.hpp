@@ -58,10 +58,10 @@ public:
     }
 
     // The same in one pass for the common exit of L2: `list`, which all lies in vmcs02, goes from there to
-    // vmcs12, and both `list` and `others` to the shadow, which holds some value of each. vmcs02 must be
-    // current. The fields are in vmcs12's in_vmcs02() no more when the caller says so.
+    // vmcs12, and both `list` and `others`, if any, to the shadow, which holds some value of each. vmcs02
+    // must be current. vmcs12's in_vmcs02() is the caller's.
     template <typename Hardware>
-    void deliver(Hardware& hardware, const SyncList& list, const vmcs::FieldSet& others,
+    void deliver(Hardware& hardware, const SyncList& list, const vmcs::FieldSet* others,
                  nested::Vmcs12& vmcs12) {
         SyncField changed[vmcs::field_count];
         std::size_t count{0};
@@ -74,9 +74,11 @@ public:
             vmcs12.store(field.index, value);
             compare(field, value);
         });
-        others.for_each([&](vmcs::FieldIndex field) {
-            compare({vmcs::catalogue[field].encoding, field}, vmcs12.get(field));
-        });
+        if (others != nullptr) [[unlikely]] {
+            others->for_each([&](vmcs::FieldIndex field) {
+                compare({vmcs::catalogue[field].encoding, field}, vmcs12.get(field));
+            });
+        }
         for (std::size_t i{0}; i < count; ++i)
             write(hardware, changed[i].encoding, m_value[changed[i].index]);
         settle(hardware);

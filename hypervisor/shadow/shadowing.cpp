@@ -28,41 +28,9 @@ void set_aside(nested::Vcpu& vcpu, bool aside) {
     set_vmcs_shadowing(vcpu, !aside);
 }
 
-void fetch_from_vmcs02(nested::Vcpu& vcpu, const vmcs::FieldSet& fields) {
-    if (fields.empty()) return;
-    vcpu.hardware.make_current(vcpu.vmcs02.region);
-    nested::fetch_fields(vcpu, fields);
-}
-
-// Of all fields of R, whatever the shadow VMCS holds of them.
 void deliver_all_reads(nested::Vcpu& vcpu) {
-    // Values that are still in vmcs02 must be in vmcs12 before they can go to the shadow.
-    fetch_from_vmcs02(vcpu, vcpu.in_force->sets.read & vcpu.vmcs12.in_vmcs02());
-    vcpu.shadow.fill(vcpu.hardware, vcpu.in_force->sets.read, vcpu.vmcs12);
-    vcpu.vmcs12.forget_moved();
-}
-
-// At an exit of L2: R is in the shadow VMCS but for what the exit has left in vmcs02, and what L0 itself has
-// given another value since.
-void deliver_reads_of_exit(nested::Vcpu& vcpu) {
-    nested::Vmcs12& vmcs12{vcpu.vmcs12};
-    vmcs::FieldSet others{};
-    if (vmcs12.has_moved()) [[unlikely]] {
-        others = (vcpu.in_force->sets.read & vmcs12.moved()) - vcpu.delivered_reads.set();
-        vmcs12.forget_moved();
-    }
-    vcpu.shadow.deliver(vcpu.hardware, vcpu.delivered_reads, others, vmcs12);
-    vmcs12.only_left_in_vmcs02(vcpu.left_undelivered);
-}
-
-// After it the next plain exit goes by deliver_reads_of_exit(): what the controls of before left in vmcs02,
-// and those of now do not, is there no more.
-void prepare_delivery(nested::Vcpu& vcpu) {
-    const vmcs::FieldSet& left{vcpu.plan.left_by_exit};
-    fetch_from_vmcs02(vcpu, vcpu.vmcs12.in_vmcs02() - left);
-    vcpu.delivered_reads.assign(vcpu.in_force->sets.read & left);
-    vcpu.left_undelivered = left - vcpu.in_force->sets.read;
-    vcpu.delivered_reads_are_current = true;
+    Delivery::deliver_all(vcpu.hardware, vcpu.vmcs02.region, vcpu.in_force->sets.read, vcpu.shadow,
+                          vcpu.vmcs12);
 }
 
 } // namespace
@@ -120,19 +88,20 @@ void begin_round_trip(nested::Vcpu& vcpu, bool is_plain_exit) {
     if (vcpu.round_trip_is_sampled) close_sample(vcpu);
     const std::uint16_t interval{vcpu.in_force->sample_interval};
     vcpu.round_trip_is_sampled = interval != 0 && vcpu.sampler.draw(interval);
-    const bool is_usual{is_plain_exit && !vcpu.round_trip_is_sampled && !vcpu.shadow_stands_aside};
-    if (is_usual && vcpu.delivered_reads_are_current) [[likely]] {
-        deliver_reads_of_exit(vcpu);
-        return vcpu.hardware.make_current(vcpu.vmcs01.region);
+    const vmcs::FieldSet& reads{vcpu.in_force->sets.read};
+    const vmcs::FieldSet& left{vcpu.plan.left_by_exit};
+    auto& hw{vcpu.hardware};
+    if (is_plain_exit && !vcpu.round_trip_is_sampled && !vcpu.shadow_stands_aside) [[likely]] {
+        vcpu.delivery.deliver_exit(hw, vcpu.vmcs02.region, reads, left, vcpu.shadow, vcpu.vmcs12);
+        return hw.make_current(vcpu.vmcs01.region);
     }
-    if (is_plain_exit) vcpu.vmcs12.left_in_vmcs02(vcpu.plan.left_by_exit);
+    if (is_plain_exit) vcpu.vmcs12.left_in_vmcs02(left);
     if (vcpu.round_trip_is_sampled) {
-        vcpu.shadow.settle(vcpu.hardware);
+        vcpu.shadow.settle(hw);
     } else {
-        prepare_delivery(vcpu);
-        deliver_all_reads(vcpu);
+        vcpu.delivery.prepare(hw, vcpu.vmcs02.region, reads, left, vcpu.shadow, vcpu.vmcs12);
     }
-    vcpu.hardware.make_current(vcpu.vmcs01.region);
+    hw.make_current(vcpu.vmcs01.region);
     set_aside(vcpu, vcpu.round_trip_is_sampled);
 }
 
@@ -156,7 +125,7 @@ void move_to_newest(nested::Vcpu& vcpu) {
     hw.write(F::vmwrite_bitmap, newest.write_bitmap);
     generations.give_back(*vcpu.in_force);
     __atomic_store_n(&vcpu.in_force, &newest, __ATOMIC_RELEASE);
-    vcpu.delivered_reads_are_current = false;
+    vcpu.delivery.forget();
     if (vcpu.vmcs12.is_current() && !vcpu.shadow_stands_aside) deliver_all_reads(vcpu);
     hw.make_current(vcpu.vmcs01.region);
     ++vcpu.statistics.reloads;

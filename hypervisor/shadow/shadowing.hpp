@@ -23,8 +23,8 @@ void collect_writes(nested::Vcpu& vcpu);
 void collect_writes_for_entry(nested::Vcpu& vcpu);
 
 // On the way from L2 to L1: what L1 may read without exit goes from vmcs12 to the shadow; or, in mode sample,
-// every access of this round trip is to exit. `is_plain_exit`: the exit has left in vmcs02 what the plan says.
-// vmcs02 must be current; leaves vmcs01 current.
+// every access of this round trip is to exit. `is_plain_exit`: the exit has left in vmcs02 what the plan
+// says. vmcs02 must be current; leaves vmcs01 current.
 void begin_round_trip(nested::Vcpu& vcpu, bool is_plain_exit);
 // Where the last round trip has ended, and was a sampled one, its counts are added to the others. Before a
 // look at them; an entry of L2 that the processor refuses ends no round trip. Touches no VMCS.

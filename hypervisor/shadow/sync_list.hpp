@@ -20,8 +20,9 @@ public:
     constexpr void assign(const vmcs::FieldSet& fields) {
         m_set = fields;
         m_count = 0;
-        fields.for_each(
-            [this](vmcs::FieldIndex index) { m_fields[m_count++] = {vmcs::catalogue[index].encoding, index}; });
+        fields.for_each([this](vmcs::FieldIndex index) {
+            m_fields[m_count++] = {vmcs::catalogue[index].encoding, index};
+        });
     }
 
     [[nodiscard]] constexpr const vmcs::FieldSet& set() const { return m_set; }

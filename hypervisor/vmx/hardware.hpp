@@ -40,7 +40,7 @@ inline void vmxoff() {
     bool failed{};
     asm volatile("vmxoff" : "=@ccbe"(failed) : : "cc", "memory");
     if (failed) [[unlikely]]
-            cpu::panic("VMXOFF failed");
+        cpu::panic("VMXOFF failed");
 }
 
 class Hardware {
@@ -73,7 +73,8 @@ public:
         m_counts.vmwrite += fields.size();
         [&]<std::size_t... place>(std::index_sequence<place...>) {
             (write_unchecked(vmcs::encoding_of(fields[place]), values[place]), ...);
-        }(std::make_index_sequence<fields.size() - 1>{});
+        }
+        (std::make_index_sequence<fields.size() - 1>{});
         bool failed{};
         constexpr vmcs::Encoding last{vmcs::encoding_of(fields.back())};
         asm volatile("vmwrite %1, %2"

@@ -47,6 +47,19 @@ TEST(ExitRouting, WithoutControlsOnlyTheUnconditionalReachL1) {
     }
 }
 
+TEST(ExitRouting, WhatExitsUnconditionallyIsL1sWithoutAnyControl) {
+    for (std::uint32_t reason{0}; reason < vmcs::reason_slots; ++reason) {
+        Exit exit{static_cast<ExitReason>(reason)};
+        if (nested::exits_unconditionally(reason)) {
+            EXPECT_TRUE(exit.goes_to_l1()) << reason;
+        }
+    }
+    EXPECT_TRUE(nested::exits_unconditionally(static_cast<std::uint32_t>(ExitReason::cpuid)));
+    EXPECT_FALSE(nested::exits_unconditionally(static_cast<std::uint32_t>(ExitReason::vmread)));
+    EXPECT_FALSE(nested::exits_unconditionally(vmx::exit_reason_entry_failure |
+                                               static_cast<std::uint32_t>(ExitReason::cpuid)));
+}
+
 TEST(ExitRouting, TheEntryFailureBitDoesNotMatter) {
     Exit exit{ExitReason::entry_failure_guest_state};
     exit.facts.exit_reason |= vmx::exit_reason_entry_failure;
