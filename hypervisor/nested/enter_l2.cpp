@@ -76,6 +76,9 @@ constexpr std::uint32_t reason_msr_loading{
     const std::uint64_t table{hw.read(F::guest_cr3) & 0xFFFF'FFE0};
     vcpu.machine.l1.read(table, pdptes, sizeof(pdptes));
     const F fields[]{F::guest_pdpte_0, F::guest_pdpte_1, F::guest_pdpte_2, F::guest_pdpte_3};
+    // vmcs12 has others, which an entry with EPT loads.
+    vcpu.vmcs12.mark_dirty(
+        detail::set_of(F::guest_pdpte_0, F::guest_pdpte_1, F::guest_pdpte_2, F::guest_pdpte_3));
     for (unsigned i{0}; i < 4; ++i) {
         const bool too_wide{pdptes[i] >> vcpu.machine.processor.physical_address_bits != 0};
         if ((pdptes[i] & present) != 0 && ((pdptes[i] & reserved) != 0 || too_wide)) return false;

@@ -39,8 +39,9 @@ public:
     [[nodiscard]] std::uint64_t get(vmcs::FieldIndex field) const { return m_values.values[field]; }
     [[nodiscard]] const Vmcs12Values& values() const { return m_values; }
 
-    // L1 wrote: vmcs02 must follow at the next VM entry.
+    // L1 wrote: vmcs02 must follow at the next VM entry, if the value is another.
     void write(vmcs::FieldIndex field, std::uint64_t value) {
+        if (m_values.values[field] == value && !m_in_vmcs02.test(field)) return;
         m_values.values[field] = value;
         m_in_vmcs02.clear(field);
         m_dirty.set(field);
@@ -48,21 +49,23 @@ public:
     }
 
     // A VM exit, or a VMX instruction, left this value: vmcs02 has it already or does not care.
-    void leave(vmcs::Field field, std::uint64_t value) { fetched(vmcs::index_of(field), value); }
+    void leave(vmcs::Field field, std::uint64_t value) {
+        fetched(vmcs::index_of(field), value);
+        m_moved.set(field);
+        m_has_moved = true;
+    }
 
     // The value was fetched from vmcs02.
     void fetched(vmcs::FieldIndex field, std::uint64_t value) {
         m_values.values[field] = value;
         m_in_vmcs02.clear(field);
-        m_moved.set(field);
-        m_has_moved = true;
     }
 
     [[nodiscard]] const vmcs::FieldSet& in_vmcs02() const { return m_in_vmcs02; }
     void left_in_vmcs02(const vmcs::FieldSet& fields) { m_in_vmcs02 |= fields; }
 
-    // Fields that leave() and fetched() have given a value since the shadow VMCS was made to follow: L1 did
-    // not write it.
+    // Fields that leave() has given a value since the shadow VMCS was made to follow: L1 did not write it.
+    // What is fetched is not in R, whose fields each exit brings, or the shadow VMCS stands aside.
     [[nodiscard]] bool has_moved() const { return m_has_moved; }
     [[nodiscard]] const vmcs::FieldSet& moved() const { return m_moved; }
     void forget_moved() {

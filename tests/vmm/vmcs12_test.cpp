@@ -184,5 +184,23 @@ TEST_F(Vmcs12Region, KnowsWhoHasAValueAndWhoMustFollow) {
     EXPECT_EQ(vmcs12.dirty(), dirty);
 }
 
+TEST_F(Vmcs12Region, AWriteOfTheSameValueChangesNothing) {
+    const vmcs::FieldIndex rip{vmcs::index_of(F::guest_rip)};
+    vmcs12.load(memory, region, vmcs::testing::all_fields());
+    vmcs12.write(rip, 0x6000);
+    vmcs12.clean();
+    vmcs12.write(rip, 0x6000);
+    EXPECT_TRUE(vmcs12.dirty().empty());
+    EXPECT_EQ(vmcs12.dirty_groups(), 0);
+
+    // L2 has moved on: the value here is of before.
+    vmcs::FieldSet saved{};
+    saved.set(rip);
+    vmcs12.left_in_vmcs02(saved);
+    vmcs12.write(rip, 0x6000);
+    EXPECT_EQ(vmcs12.dirty(), saved);
+    EXPECT_TRUE(vmcs12.in_vmcs02().empty());
+}
+
 } // namespace
 } // namespace shadowtune::nested
