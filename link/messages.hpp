@@ -22,13 +22,13 @@
 
 namespace shadowtune::link {
 
-inline constexpr std::uint16_t protocol_version{5};
+inline constexpr std::uint16_t protocol_version{6};
 inline constexpr std::size_t max_payload{1024}; // bytes of one message
 
 enum class MessageType : std::uint8_t {
     // host to VMM
     hello_request = 0x01,       // Command
-    snapshot_request = 0x02,    // Command
+    snapshot_request = 0x02,    // SnapshotRequest
     load_profile = 0x03,        // LoadProfile
     set_mode = 0x04,            // SetMode
     status_request = 0x05,      // Command
@@ -82,6 +82,11 @@ enum class CommandStatus : std::uint8_t {
 
 struct [[gnu::packed]] Command {
     std::uint32_t id;
+};
+
+struct [[gnu::packed]] SnapshotRequest {
+    std::uint32_t id;
+    std::uint32_t known; // number of a snapshot that the host has, whole; 0: none
 };
 
 // The sets of a profile in their binary form; also the contents of a `profile` boot module, with magic in
@@ -141,7 +146,9 @@ inline constexpr std::uint64_t longest_timed_round_trip{1'000'000};
 
 // Everything counted but the accesses by field. Ticks are TSC ticks; in the lab one tick is one instruction.
 struct [[gnu::packed]] SnapshotHead {
-    std::uint32_t id; // of the request
+    std::uint32_t id;     // of the request
+    std::uint32_t number; // L0's own, of this vCPU's answer: never 0, another for each of a boot
+    std::uint32_t since;  // the records are those that changed since this one; 0: all that are not 0
     std::uint16_t vcpu;
     std::uint16_t parts; // SnapshotPart messages that follow
     std::uint64_t tsc;   // when the counters were frozen
@@ -167,7 +174,6 @@ struct [[gnu::packed]] SnapshotHead {
     std::uint64_t walk_entries;      // of L1's paging structures that L0 read for these operands
     std::uint64_t reloads;           // bitmaps swapped since power-on
     std::uint64_t last_reload_ticks; // L0's work at the safe point of the last reload
-    std::uint64_t round_trips_by_reason[vmcs::reason_slots]; // by basic exit reason of the L2 exit
 };
 
 struct [[gnu::packed]] CounterRecord {
@@ -193,8 +199,9 @@ enum class Counted : std::uint8_t {
     memory_reads = 6, // of `reads`, those to memory
     memory_writes = 7,
     sampled_round_trips = 8,
+    round_trips = 9, // all, by basic exit reason of the L2 exit
 };
-inline constexpr std::uint8_t last_counted{8};
+inline constexpr std::uint8_t last_counted{9};
 
 // Of reads or writes in any of their four forms.
 [[nodiscard]] constexpr Access access_of(Counted counted) {
@@ -203,7 +210,7 @@ inline constexpr std::uint8_t last_counted{8};
 // Does the record name what can be counted? Any bytes may come over the line, or from a file.
 [[nodiscard]] constexpr bool is_known(const CounterRecord& record) {
     if (record.counted > last_counted || record.reason >= vmcs::reason_slots) return false;
-    const bool of_field{record.counted != static_cast<std::uint8_t>(Counted::sampled_round_trips)};
+    const bool of_field{record.counted < static_cast<std::uint8_t>(Counted::sampled_round_trips)};
     if (!of_field) return record.encoding == 0;
     const bool of_whole_field{record.counted >= static_cast<std::uint8_t>(Counted::sampled_reads) &&
                               record.counted <= static_cast<std::uint8_t>(Counted::squared_writes)};

@@ -232,7 +232,7 @@ template <typename Record>
     const RawRecord record{SavedRecord::counters, vcpu, {}};
     for (std::size_t i{0}; i < counters.size(); ++i) {
         const CounterRecord counter{counters[i]};
-        const bool of_field{counter.counted != static_cast<std::uint8_t>(Counted::sampled_round_trips)};
+        const bool of_field{counter.counted < static_cast<std::uint8_t>(Counted::sampled_round_trips)};
         if (of_field && vmcs::find(counter.encoding) == vmcs::no_field) {
             return record.fail(SavedFault::unknown_field, counter.encoding);
         }

@@ -35,6 +35,7 @@ void add_counters(db::VcpuSnapshot& out, const std::vector<link::Counter>& count
         case Counted::sampled_round_trips:
             out.sampled_round_trips_by_reason[counter.reason] = counter.count;
             break;
+        case Counted::round_trips: out.round_trips_by_reason[counter.reason] = counter.count; break;
         case Counted::sampled_reads:
         case Counted::sampled_writes: sampled[key].count = counter.count; break;
         case Counted::squared_reads:
@@ -76,9 +77,6 @@ void add_counters(db::VcpuSnapshot& out, const std::vector<link::Counter>& count
     out.counters.memory_writes = head.memory_writes;
     out.counters.walk_entries = head.walk_entries;
     out.counters.reloads = head.reloads;
-    for (std::size_t reason{0}; reason < vmcs::reason_slots; ++reason) {
-        out.round_trips_by_reason[reason] = head.round_trips_by_reason[reason];
-    }
     add_counters(out, vcpu.counters);
     return out;
 }

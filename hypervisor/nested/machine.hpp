@@ -49,6 +49,8 @@ struct Machine {
     // Of the snapshot that the vCPUs freeze their counters for; never 0 then. L0's own, for hosts may use an
     // id again.
     std::atomic<std::uint32_t> snapshot_number{0};
+    // Of the one that the host has, which the counters are compared to; 0: none.
+    std::atomic<std::uint32_t> known_snapshot{0};
 
     vmcs::CapabilityMsrs hardware_msrs{};
     vmcs::CapabilityMsrs offered_msrs{};

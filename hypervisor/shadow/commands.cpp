@@ -115,12 +115,14 @@ void freeze_counters(nested::Vcpu& vcpu) {
     head.walk_entries = s.walk_entries;
     head.reloads = s.reloads;
     head.last_reload_ticks = s.last_reload_ticks;
-    __builtin_memcpy(head.round_trips_by_reason, s.round_trips_by_reason, sizeof(s.round_trips_by_reason));
-    vcpu.frozen->freeze(vcpu.machine.snapshot_number, head, vcpu.counters->cells());
+    vcpu.frozen->freeze(vcpu.machine.snapshot_number, vcpu.machine.known_snapshot, head,
+                        s.round_trips_by_reason, vcpu.counters->cells());
 }
 
-void Commands::begin_snapshot(nested::Vcpu& vcpu, std::uint32_t id) {
+void Commands::begin_snapshot(nested::Vcpu& vcpu, const link::SnapshotRequest& request) {
+    const std::uint32_t id{request.id};
     if (id == m_snapshot || id == 0) return; // asked again while the answer is under way
+    m_machine.known_snapshot = request.known;
     if (++m_machine.snapshot_number == 0) ++m_machine.snapshot_number;
     m_snapshot = id;
     m_vcpu = 0;
@@ -145,13 +147,15 @@ void Commands::send_next_part() {
         m_head_sent = m_machine.link.send(MessageType::snapshot_head, head);
         if (!m_head_sent) return;
     } else {
-        const auto records{frozen.part(m_next_part)};
-        std::uint8_t payload[link::max_payload];
-        const link::SnapshotPart part{m_snapshot, frozen.head().vcpu, m_next_part,
-                                      static_cast<std::uint16_t>(records.size())};
-        __builtin_memcpy(payload, &part, sizeof(part));
-        __builtin_memcpy(payload + sizeof(part), records.data(), records.size_bytes());
-        m_machine.link.send(MessageType::snapshot_part, {payload, sizeof(part) + records.size_bytes()});
+        struct [[gnu::packed]] {
+            link::SnapshotPart part;
+            link::CounterRecord records[link::records_per_part];
+        } payload;
+        const std::size_t count{frozen.part(m_next_part, payload.records)};
+        payload.part = {m_snapshot, frozen.head().vcpu, m_next_part, static_cast<std::uint16_t>(count)};
+        m_machine.link.send(MessageType::snapshot_part,
+                            {reinterpret_cast<const std::uint8_t*>(&payload),
+                             sizeof(payload.part) + count * sizeof(link::CounterRecord)});
         ++m_next_part;
     }
     if (m_next_part < frozen.head().parts) return;
@@ -238,7 +242,13 @@ void Commands::execute(nested::Vcpu& vcpu, const link::Frame& frame) {
         m_machine.link.send(MessageType::timings, timings);
         return;
     }
-    case MessageType::snapshot_request: return begin_snapshot(vcpu, command.id);
+    case MessageType::snapshot_request: {
+        link::SnapshotRequest request{};
+        if (!link::read_record(frame.payload, request)) {
+            return refuse(frame.type, command.id, link::CommandStatus::malformed);
+        }
+        return begin_snapshot(vcpu, request);
+    }
     case MessageType::fingerprint_request: return send_fingerprint(command.id);
     case MessageType::add_profile: return add_profile(frame);
     case MessageType::load_profile: {

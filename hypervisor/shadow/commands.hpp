@@ -43,7 +43,7 @@ public:
 private:
     void move_on(nested::Vcpu& vcpu, std::uint64_t now);
     void execute(nested::Vcpu& vcpu, const link::Frame& frame);
-    void begin_snapshot(nested::Vcpu& vcpu, std::uint32_t id);
+    void begin_snapshot(nested::Vcpu& vcpu, const link::SnapshotRequest& request);
     void send_next_part();
     void send_next_status();
     void send_fingerprint(std::uint32_t id);

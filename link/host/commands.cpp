@@ -71,9 +71,12 @@ Result<Snapshot, LinkError> Session::unchecked_snapshot(Clock::time_point deadli
     exchange.deadline = deadline;
     exchange.fresh_id = true;
     exchange.payload = [&](std::uint32_t id) {
-        if (!assembler) assembler.emplace(m_hello->vcpus);
+        if (!assembler) {
+            const bool same_boot{m_guard.last().boot_id == m_hello->boot_id};
+            assembler.emplace(m_hello->vcpus, same_boot ? &m_guard.last() : nullptr);
+        }
         assembler->expect(id);
-        return plain_command(id);
+        return bytes_of(SnapshotRequest{id, assembler->known_number()});
     };
     exchange.take = [&](const Frame& frame, std::uint32_t id) {
         if (!assembler) return Progress::foreign;

@@ -1,6 +1,7 @@
 #include "link/host/snapshot_assembler.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace shadowtune::link {
@@ -85,7 +86,7 @@ SnapshotAssembler::Outcome SnapshotAssembler::finish_if_whole(std::uint32_t id) 
         const auto twice{std::adjacent_find(counters.begin(), counters.end(),
                                             [](const auto& a, const auto& b) { return a.key() == b.key(); })};
         // Each access is counted in exactly one place: adding the two up would hide a fault in L0.
-        if (twice != counters.end()) return give_up(id);
+        if (twice != counters.end() || !complete(state.snapshot)) return give_up(id);
         snapshot.vcpus.push_back(std::move(state.snapshot));
     }
     snapshot.received = std::chrono::system_clock::now();
@@ -94,6 +95,29 @@ SnapshotAssembler::Outcome SnapshotAssembler::finish_if_whole(std::uint32_t id) 
     m_lost += unfinished();
     m_answers.clear();
     return Outcome::whole;
+}
+
+std::uint32_t SnapshotAssembler::known_number() const {
+    if (m_known == nullptr || m_known->vcpus.size() != m_vcpus) return 0;
+    const std::uint32_t number{m_known->vcpus.front().head.number};
+    const bool same{std::ranges::all_of(
+        m_known->vcpus, [number](const VcpuSnapshot& vcpu) { return vcpu.head.number == number; })};
+    return same ? number : 0;
+}
+
+bool SnapshotAssembler::complete(VcpuSnapshot& snapshot) const {
+    const std::uint32_t since{snapshot.head.since};
+    if (since == 0) return true;
+    if (m_known == nullptr || m_known->vcpus.size() != m_vcpus) return false;
+    const VcpuSnapshot& before{m_known->vcpus[snapshot.head.vcpu]};
+    if (before.head.number != since) return false;
+    std::vector<Counter> all{};
+    all.reserve(before.counters.size() + snapshot.counters.size());
+    // Both are in order; of a counter that both have, the first range's is taken.
+    std::ranges::set_union(snapshot.counters, before.counters, std::back_inserter(all), {}, &Counter::key,
+                           &Counter::key);
+    snapshot.counters = std::move(all);
+    return true;
 }
 
 SnapshotAssembler::Outcome SnapshotAssembler::give_up(std::uint32_t id) {

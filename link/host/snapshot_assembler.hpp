@@ -1,7 +1,7 @@
 #pragma once
 
-// Puts a snapshot together from its frames, or sees that it cannot be: a snapshot is whole or it is not
-// there.
+// Puts a snapshot together from its frames and, where these tell only what changed, the one before; or sees
+// that it cannot be: a snapshot is whole or it is not there.
 
 #include "link/frame.hpp"
 #include "link/host/snapshot.hpp"
@@ -20,7 +20,12 @@ public:
         broken,   // a frame is missing or contradicts: this snapshot was given up, ask for another
     };
 
-    explicit SnapshotAssembler(std::uint16_t vcpus) : m_vcpus{vcpus} {}
+    // `known`: what the VMM may answer the differences to, of the same boot; it must outlive the assembler.
+    explicit SnapshotAssembler(std::uint16_t vcpus, const Snapshot* known = nullptr)
+        : m_vcpus{vcpus}, m_known{known} {}
+
+    // What to ask with: the number that all its vCPUs have, or 0.
+    [[nodiscard]] std::uint32_t known_number() const;
 
     // A snapshot was asked for under this id. Answers to earlier ids still count: on a slow line they may
     // come late.
@@ -49,8 +54,11 @@ private:
     [[nodiscard]] Outcome push_part(const Frame& frame);
     [[nodiscard]] Outcome give_up(std::uint32_t id);
     [[nodiscard]] Outcome finish_if_whole(std::uint32_t id);
+    // Makes the differences in `snapshot` whole; false where they are to another snapshot than the known one.
+    [[nodiscard]] bool complete(VcpuSnapshot& snapshot) const;
 
     std::uint16_t m_vcpus;
+    const Snapshot* m_known;
     std::map<std::uint32_t, Answer> m_answers;
     std::optional<Snapshot> m_whole;
     std::uint32_t m_broken_id{0};

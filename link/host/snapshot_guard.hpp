@@ -15,6 +15,9 @@ public:
     // refused one leaves no trace. Another boot_id starts afresh.
     [[nodiscard]] Result<void, std::string> accept(const Snapshot& snapshot);
 
+    // The last accepted one; without vCPUs where there was none.
+    [[nodiscard]] const Snapshot& last() const { return m_last; }
+
 private:
     Snapshot m_last;
 };

@@ -91,10 +91,10 @@ TEST(Encoder, RefusesTooLittleRoomAndStaysInside) {
 // version.
 TEST(Encoder, BytesOfAKnownFrame) {
     const OwnedFrame frame{MessageType::hello_request, 0x0203, {0x11, 0x00, 0x22}};
-    const Bytes raw{5, 0x01, 0x03, 0x02, 0x11, 0x00, 0x22};
+    const Bytes raw{6, 0x01, 0x03, 0x02, 0x11, 0x00, 0x22};
     const std::uint32_t crc{crc32c(raw)};
     const Bytes expected{6,
-                         5,
+                         6,
                          0x01,
                          0x03,
                          0x02,

@@ -29,26 +29,28 @@ template <typename Record>
 } // namespace
 
 CounterRecord fake_counter(std::size_t counter, std::uint64_t n) {
+    if (counter == fake_counters) return {0, static_cast<std::uint8_t>(Counted::round_trips), fake_reason, n};
     const std::size_t fields{vmcs::field_count};
     return {vmcs::catalogue[counter % fields].encoding, static_cast<std::uint8_t>((counter / fields) % 2),
             static_cast<std::uint8_t>(counter / fields / 2), n * factor(counter)};
 }
 
 std::vector<Message> fake_snapshot(std::uint32_t id, std::uint16_t vcpu, std::uint64_t n, Mode mode,
-                                   std::uint32_t generation) {
+                                   std::uint32_t generation, std::uint32_t since) {
     SnapshotHead head{};
     head.id = id;
     head.vcpu = vcpu;
+    head.number = static_cast<std::uint32_t>(n);
+    head.since = since;
     head.parts = fake_parts;
     head.tsc = n * 1000;
     head.round_trips = n;
     head.mode = static_cast<std::uint8_t>(mode);
     head.generation = generation;
-    head.round_trips_by_reason[10] = n;
     std::vector<Message> messages{{MessageType::snapshot_head, bytes_of(head)}};
     for (std::uint16_t part{0}; part < fake_parts; ++part) {
         const std::size_t first{part * records_per_part};
-        const std::size_t count{std::min(records_per_part, fake_counters - first)};
+        const std::size_t count{std::min(records_per_part, fake_records - first)};
         Bytes payload{bytes_of(SnapshotPart{id, vcpu, part, static_cast<std::uint16_t>(count)})};
         for (std::size_t i{first}; i < first + count; ++i) {
             const Bytes record{bytes_of(fake_counter(i, n))};
@@ -160,14 +162,20 @@ void FakeVmm::take(const Frame& frame) {
     switch (frame.type) {
     case MessageType::hello_request: return greet(command.id);
     case MessageType::snapshot_request: {
+        SnapshotRequest request{};
+        if (!read_record(frame.payload, request)) return;
         // Time passes between two requests, and so it does when one request comes twice.
         ++m_snapshots;
         const std::uint64_t n{m_options.counts_go_back && m_snapshots > 1 ? 1000 - m_snapshots
                                                                           : 1000 + m_snapshots};
+        // All counters change, so the differences are all of them.
+        const bool knows{request.known != 0 && request.known == m_last_number};
         for (std::uint16_t vcpu{0}; vcpu < m_options.vcpus; ++vcpu) {
-            for (const Message& message : fake_snapshot(command.id, vcpu, n, m_mode, m_generation))
+            for (const Message& message :
+                 fake_snapshot(command.id, vcpu, n, m_mode, m_generation, knows ? m_last_number : 0))
                 send(message.type, message.payload);
         }
+        m_last_number = static_cast<std::uint32_t>(n);
         return;
     }
     case MessageType::status_request:

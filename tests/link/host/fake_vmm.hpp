@@ -27,7 +27,10 @@ using Bytes = std::vector<std::uint8_t>;
 
 // The counters of snapshot number n: each is n times its own constant.
 inline constexpr std::size_t fake_counters{1000};
-inline constexpr std::uint16_t fake_parts{(fake_counters + records_per_part - 1) / records_per_part};
+// And the round trips of one reason, n.
+inline constexpr std::size_t fake_records{fake_counters + 1};
+inline constexpr std::uint8_t fake_reason{10};
+inline constexpr std::uint16_t fake_parts{(fake_records + records_per_part - 1) / records_per_part};
 inline constexpr std::uint64_t factor(std::size_t counter) {
     return counter * 7 + 3;
 }
@@ -39,7 +42,8 @@ struct Message {
     Bytes payload;
 };
 [[nodiscard]] std::vector<Message> fake_snapshot(std::uint32_t id, std::uint16_t vcpu, std::uint64_t n,
-                                                 Mode mode = Mode::trap, std::uint32_t generation = 0);
+                                                 Mode mode = Mode::trap, std::uint32_t generation = 0,
+                                                 std::uint32_t since = 0);
 
 struct FakeOptions {
     std::uint16_t vcpus{1};
@@ -121,6 +125,7 @@ private:
     bool m_broken{false};
     std::uint16_t m_sequence{0};
     std::uint64_t m_snapshots{0};
+    std::uint32_t m_last_number{0};
     unsigned m_fingerprints{0};
     Bytes m_saved;
     Bytes m_incoming;

@@ -42,8 +42,8 @@ inline std::uint64_t check(const Snapshot& snapshot) {
     const std::uint64_t n{snapshot.vcpus.at(0).head.round_trips};
     for (const VcpuSnapshot& vcpu : snapshot.vcpus) {
         EXPECT_EQ(std::uint64_t{vcpu.head.round_trips}, n);
-        EXPECT_EQ(vcpu.counters.size(), fake_counters);
-        for (std::size_t i{0}; i < fake_counters; ++i) {
+        EXPECT_EQ(vcpu.counters.size(), fake_records);
+        for (std::size_t i{0}; i < fake_records; ++i) {
             const CounterRecord sent{fake_counter(i, n)};
             const Counter expected{sent.encoding, static_cast<Counted>(sent.counted), sent.reason,
                                    sent.count};
