@@ -162,6 +162,7 @@ Result<Totals, Error> RecordingReader::totals(SnapshotRange range, std::optional
     if (auto done{read_accesses(totals, starts)}; !done) return Failure{done.error()};
     if (auto done{read_round_trips(totals, starts)}; !done) return Failure{done.error()};
     if (auto done{read_sampled(totals, starts)}; !done) return Failure{done.error()};
+    if (auto done{read_changes(totals, starts)}; !done) return Failure{done.error()};
     if (auto done{read_scalars(totals)}; !done) return Failure{done.error()};
     return totals;
 }
@@ -239,6 +240,24 @@ Result<void, Error> RecordingReader::read_sampled(Totals& totals, SnapshotRange 
             return {};
         },
         m_info.id, totals.range.from, totals.range.to, starts.from, starts.to, vcpu_of(totals));
+}
+
+Result<void, Error> RecordingReader::read_changes(Totals& totals, SnapshotRange starts) const {
+    return each_row(
+        *m_database,
+        "SELECT change, encoding, sum(count) FROM (" +
+            differences_in("change_count", "change, encoding, reason", {"count"}) +
+            ") WHERE reason <> ?7 GROUP BY 1, 2",
+        [&](const Statement& row) -> Result<void, Error> {
+            const auto change{static_cast<Change>(row.bits(0))};
+            const vmcs::FieldIndex field{change == Change::of_vmcs ? vmcs::FieldIndex{0}
+                                                                   : vmcs::find(row.bits(1))};
+            if (field == vmcs::no_field) return damaged(*m_database, "a change of an unknown field");
+            add_change(totals, change, field, row.bits(2));
+            return {};
+        },
+        m_info.id, totals.range.from, totals.range.to, starts.from, starts.to, vcpu_of(totals),
+        vmcs::no_round_trip);
 }
 
 Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {

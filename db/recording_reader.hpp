@@ -40,6 +40,12 @@ struct SampledTotal {
     std::uint64_t squares{0}; // as of SampledCount
 };
 
+// How often values were others in round trips; see Change.
+struct ChangeTotal {
+    std::uint64_t at_exit{0};
+    std::uint64_t at_switch{0};
+};
+
 // What happened in a range, all vCPUs together or one of them alone.
 struct Totals {
     SnapshotRange range;
@@ -50,6 +56,8 @@ struct Totals {
     std::vector<SampledTotal> sampled; // in sampled round trips; none is 0; by field, access, reason
     std::array<std::uint64_t, vmcs::reason_slots> sampled_round_trips_by_reason{};
     std::uint64_t sampled_round_trips{0};
+    std::array<ChangeTotal, vmcs::field_count> changes{}; // all 0 in recordings made before schema 8
+    std::uint64_t switches{0};                            // likewise: VMPTRLDs to another VMCS in round trips
     VcpuCounters counters;
     std::uint64_t reads{0}; // all
     std::uint64_t writes{0};
@@ -138,6 +146,7 @@ private:
     [[nodiscard]] Result<void, Error> read_accesses(Totals& totals, SnapshotRange starts) const;
     [[nodiscard]] Result<void, Error> read_round_trips(Totals& totals, SnapshotRange starts) const;
     [[nodiscard]] Result<void, Error> read_sampled(Totals& totals, SnapshotRange starts) const;
+    [[nodiscard]] Result<void, Error> read_changes(Totals& totals, SnapshotRange starts) const;
     [[nodiscard]] Result<std::vector<std::uint32_t>, Error> step_ends(SnapshotRange range, std::size_t most,
                                                                       bool only_complete) const;
     [[nodiscard]] Result<void, Error> read_step_counts(std::vector<Step>& steps, SnapshotRange starts,

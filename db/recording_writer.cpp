@@ -59,6 +59,7 @@ Result<RecordingWriter, Error> RecordingWriter::begin(Database& database, const 
              std::pair{&writer.m_insert_sampled, "INSERT INTO sampled_count VALUES (?, ?, ?, ?, ?, ?, ?)"},
              std::pair{&writer.m_insert_sampled_round_trips,
                        "INSERT INTO sampled_round_trip_count VALUES (?, ?, ?, ?)"},
+             std::pair{&writer.m_insert_change, "INSERT INTO change_count VALUES (?, ?, ?, ?, ?, ?)"},
          }) {
         if (auto done{prepare(*target, sql)}; !done) return Failure{done.error()};
     }
@@ -122,6 +123,21 @@ Result<void, Error> RecordingWriter::write_sampled(const VcpuSnapshot& vcpu, Row
     return {};
 }
 
+Result<void, Error> RecordingWriter::write_changes(const VcpuSnapshot& vcpu, Rows& rows) {
+    for (const auto& [change, encoding, reason, count] : vcpu.changes) {
+        const bool of_field{change != Change::of_vmcs};
+        if (of_field && (vmcs::find(encoding) == vmcs::no_field || vmcs::is_high_half(encoding)))
+            return unknown_field();
+        const auto table{static_cast<CountTable>(static_cast<std::uint8_t>(CountTable::change_at_exit) +
+                                                 static_cast<std::uint8_t>(change))};
+        const Key key{table, vcpu.vcpu, of_field ? encoding : no_encoding, Access::read, reason};
+        auto done{write_count(m_insert_change, key, count, rows, vcpu.vcpu, static_cast<int>(change),
+                              encoding, reason, count)};
+        if (!done) return done;
+    }
+    return {};
+}
+
 Result<void, Error> RecordingWriter::write_vcpu(const VcpuSnapshot& vcpu, Rows& rows) {
     const VcpuCounters& c{vcpu.counters};
     if (auto done{m_insert_vcpu.run(rows.snapshot_id, vcpu.vcpu, vcpu.tsc, text(vcpu.mode),
@@ -135,7 +151,8 @@ Result<void, Error> RecordingWriter::write_vcpu(const VcpuSnapshot& vcpu, Rows& 
     }
     if (auto done{write_accesses(vcpu, rows)}; !done) return done;
     if (auto done{write_round_trips(vcpu, rows)}; !done) return done;
-    return write_sampled(vcpu, rows);
+    if (auto done{write_sampled(vcpu, rows)}; !done) return done;
+    return write_changes(vcpu, rows);
 }
 
 Result<void, Error> RecordingWriter::add_snapshot(const Snapshot& snapshot) {

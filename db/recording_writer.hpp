@@ -36,7 +36,15 @@ public:
     [[nodiscard]] std::uint32_t snapshots() const { return m_sequence; }
 
 private:
-    enum class CountTable : std::uint8_t { access, round_trip, sampled, sampled_round_trip };
+    enum class CountTable : std::uint8_t {
+        access,
+        round_trip,
+        sampled,
+        sampled_round_trip,
+        change_at_exit,
+        change_at_switch,
+        change_of_vmcs,
+    };
     // encoding: no_encoding for the round trips themselves
     using Key = std::tuple<CountTable, std::uint16_t, vmcs::Encoding, Access, std::uint8_t>;
     using Counts = std::map<Key, std::uint64_t>;
@@ -52,6 +60,7 @@ private:
     [[nodiscard]] Result<void, Error> write_accesses(const VcpuSnapshot& vcpu, Rows& rows);
     [[nodiscard]] Result<void, Error> write_round_trips(const VcpuSnapshot& vcpu, Rows& rows);
     [[nodiscard]] Result<void, Error> write_sampled(const VcpuSnapshot& vcpu, Rows& rows);
+    [[nodiscard]] Result<void, Error> write_changes(const VcpuSnapshot& vcpu, Rows& rows);
     // Whether a row has to say so.
     [[nodiscard]] Result<bool, Error> is_due(const Key& key, std::uint64_t count, Rows& rows) const;
     // Where it is due, the row: the snapshot and these values.
@@ -75,6 +84,7 @@ private:
     Statement m_insert_round_trips;
     Statement m_insert_sampled;
     Statement m_insert_sampled_round_trips;
+    Statement m_insert_change;
 };
 
 } // namespace shadowtune::db

@@ -83,6 +83,20 @@ struct SampledCount {
     std::uint64_t squares{0}; // sum over the round trips of each one's accesses, squared
 };
 
+// How what the shadow VMCS has to hold becomes another value.
+enum class Change : std::uint8_t {
+    at_exit = 0,   // of a field: L1's first trapped VMREAD after an exit found another value than before
+    at_switch = 1, // of a field: the VMCS that L1 turned to has another value; estimated
+    of_vmcs = 2,   // VMPTRLDs in round trips that made another VMCS current
+};
+
+struct ChangeCount {
+    Change change{Change::at_exit};
+    vmcs::Encoding encoding{0};               // even; 0 of_vmcs
+    std::uint8_t reason{vmcs::no_round_trip}; // as of AccessCount
+    std::uint64_t count{0};
+};
+
 // Scalars of one vCPU; names and meaning as in link::SnapshotHead.
 struct VcpuCounters {
     std::uint64_t round_trips{0};
@@ -124,6 +138,7 @@ struct VcpuSnapshot {
     std::vector<AccessCount> accesses; // outside of sampled round trips; those that are not 0, in any order
     std::array<std::uint64_t, vmcs::reason_slots> sampled_round_trips_by_reason{};
     std::vector<SampledCount> sampled; // those that are not 0, in any order
+    std::vector<ChangeCount> changes;  // in sampled round trips or not; those that are not 0, in any order
 };
 
 // Of the host's end of the link, cumulative since it connected first.

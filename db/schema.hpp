@@ -48,5 +48,6 @@ extern const std::string_view schema_v4;
 extern const std::string_view schema_v5;
 extern const std::string_view schema_v6;
 extern const std::string_view schema_v7;
+extern const std::string_view schema_v8;
 
 } // namespace shadowtune::db

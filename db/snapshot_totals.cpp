@@ -51,6 +51,15 @@ void take_accesses(Totals& totals, const Snapshot& earlier, const Snapshot& late
     }
 }
 
+void take_changes(Totals& totals, const Snapshot& earlier, const Snapshot& later) {
+    for_each_vcpu(earlier, later, [&](const VcpuSnapshot& vcpu, std::uint64_t sign) {
+        for (const ChangeCount& change : vcpu.changes) {
+            if (change.reason == vmcs::no_round_trip) continue;
+            add_change(totals, change.change, vmcs::find(change.encoding), sign * change.count);
+        }
+    });
+}
+
 } // namespace
 
 std::uint64_t round_trips_of(const Snapshot& snapshot) {
@@ -70,9 +79,18 @@ void add_access(Totals& totals, const AccessTotal& access) {
     totals.outside += access.count;
 }
 
+void add_change(Totals& totals, Change change, vmcs::FieldIndex field, std::uint64_t count) {
+    switch (change) {
+    case Change::at_exit: totals.changes[field].at_exit += count; break;
+    case Change::at_switch: totals.changes[field].at_switch += count; break;
+    case Change::of_vmcs: totals.switches += count; break;
+    }
+}
+
 Totals totals_between(const Snapshot& earlier, const Snapshot& later) {
     Totals totals{};
     take_accesses(totals, earlier, later);
+    take_changes(totals, earlier, later);
     for_each_vcpu(earlier, later, [&](const VcpuSnapshot& vcpu, std::uint64_t sign) {
         for (std::size_t reason{0}; reason < vmcs::reason_slots; ++reason) {
             totals.round_trips_by_reason[reason] += sign * vcpu.round_trips_by_reason[reason];

@@ -189,6 +189,9 @@ enum class Access : std::uint8_t { read = 0, write = 1 };
 // plain one whose operand is memory besides as such. Sampled ones appear when their round trip ends, so that
 // they and the sampled round trips always agree; the squares of how many each round trip made tell how far a
 // rate may be off.
+//
+// What copies cost depends on how often a value is another than the one that the shadow VMCS holds. That is
+// counted where L0 has both values at hand, in sampled round trips as in others.
 enum class Counted : std::uint8_t {
     reads = 0,
     writes = 1,
@@ -198,10 +201,18 @@ enum class Counted : std::uint8_t {
     squared_writes = 5,
     memory_reads = 6, // of `reads`, those to memory
     memory_writes = 7,
-    sampled_round_trips = 8,
-    round_trips = 9, // all, by basic exit reason of the L2 exit
+    changed = 8, // of the whole field: L1's first VMREAD after an exit found another value than vmcs12 had
+    other =
+        9, // likewise: VMPTRLDs counted in `switches` after which it had another value; see one_compared_in
+    sampled_round_trips = 10,
+    round_trips = 11, // all, by basic exit reason of the L2 exit
+    switches = 12,    // VMPTRLDs in round trips that made another VMCS current
 };
-inline constexpr std::uint8_t last_counted{9};
+inline constexpr std::uint8_t last_counted{12};
+
+// At one switch in so many the two VMCSs are compared, and each difference counts as so many in `other`. Odd,
+// since an L1 that turns from one VMCS to another turns back again.
+inline constexpr std::uint64_t one_compared_in{17};
 
 // Of reads or writes in any of their four forms.
 [[nodiscard]] constexpr Access access_of(Counted counted) {
@@ -212,10 +223,11 @@ inline constexpr std::uint8_t last_counted{9};
     if (record.counted > last_counted || record.reason >= vmcs::reason_slots) return false;
     const bool of_field{record.counted < static_cast<std::uint8_t>(Counted::sampled_round_trips)};
     if (!of_field) return record.encoding == 0;
-    const bool of_whole_field{record.counted >= static_cast<std::uint8_t>(Counted::sampled_reads) &&
-                              record.counted <= static_cast<std::uint8_t>(Counted::squared_writes)};
+    const bool of_halves{record.counted <= static_cast<std::uint8_t>(Counted::writes) ||
+                         record.counted == static_cast<std::uint8_t>(Counted::memory_reads) ||
+                         record.counted == static_cast<std::uint8_t>(Counted::memory_writes)};
     return vmcs::find(record.encoding) != vmcs::no_field &&
-           !(of_whole_field && vmcs::is_high_half(record.encoding));
+           (of_halves || !vmcs::is_high_half(record.encoding));
 }
 
 struct [[gnu::packed]] SnapshotPart {

@@ -53,7 +53,7 @@ enum class SavedRecord : std::uint16_t {
 inline constexpr std::uint16_t last_saved_record{12};
 
 // Of each record, by type - 1. To be raised with the record's layout or meaning.
-inline constexpr std::uint16_t saved_versions[last_saved_record]{1, 2, 1, 1, 1, 1, 1, 1, 1, 3, 3, 1};
+inline constexpr std::uint16_t saved_versions[last_saved_record]{1, 2, 1, 1, 1, 1, 1, 1, 1, 3, 4, 1};
 
 struct [[gnu::packed]] SavedRecordHeader {
     std::uint16_t type;    // SavedRecord

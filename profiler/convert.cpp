@@ -23,6 +23,9 @@ void add_counters(db::VcpuSnapshot& out, const std::vector<link::Counter>& count
     using Key = std::tuple<vmcs::Encoding, db::Access, std::uint8_t>;
     std::map<Key, db::AccessCount> plain{};
     std::map<Key, db::SampledCount> sampled{};
+    const auto add_change{[&out](db::Change change, const link::Counter& counter) {
+        out.changes.push_back({change, counter.encoding, counter.reason, counter.count});
+    }};
     for (const link::Counter& counter : counters) {
         if (counter.count == 0) continue;
         const Key key{counter.encoding, static_cast<db::Access>(link::access_of(counter.counted)),
@@ -40,6 +43,9 @@ void add_counters(db::VcpuSnapshot& out, const std::vector<link::Counter>& count
         case Counted::sampled_writes: sampled[key].count = counter.count; break;
         case Counted::squared_reads:
         case Counted::squared_writes: sampled[key].squares = counter.count; break;
+        case Counted::changed: add_change(db::Change::at_exit, counter); break;
+        case Counted::other: add_change(db::Change::at_switch, counter); break;
+        case Counted::switches: add_change(db::Change::of_vmcs, counter); break;
         }
     }
     for (const auto& [key, counts] : plain) {

@@ -21,11 +21,20 @@ void choose(vmcs::ShadowSets& sets, vmcs::FieldIndex field, Choice choice) {
     if (choice == Choice::read_write) sets.write.set(field);
 }
 
+[[nodiscard]] FieldUse use_of(double reads, double writes, const Evidence& evidence) {
+    FieldUse use{};
+    use.reads = reads;
+    use.writes = writes;
+    use.switches = evidence.switches;
+    return use;
+}
+
 // Of the choice over leaving the field trapped, per round trip.
 [[nodiscard]] double gain_of(Choice choice, vmcs::FieldIndex field, const Evidence& evidence,
                              const CostTable& costs) {
-    const FieldGain gain{gain_of({evidence.reads[field].estimate, evidence.writes[field].estimate, 0, 1},
-                                 costs.fields[field])};
+    const FieldGain gain{
+        gain_of(use_of(evidence.reads[field].estimate, evidence.writes[field].estimate, evidence),
+                costs.fields[field])};
     return (choice != Choice::none ? gain.read : 0) + (choice == Choice::read_write ? gain.write : 0);
 }
 
@@ -33,13 +42,15 @@ void choose(vmcs::ShadowSets& sets, vmcs::FieldIndex field, Choice choice) {
 [[nodiscard]] Workload workload_of(const Evidence& evidence) {
     Workload workload{};
     workload.round_trips = evidence.round_trips;
+    workload.switches =
+        static_cast<std::uint64_t>(evidence.switches * static_cast<double>(evidence.round_trips));
     const auto count{[&](const RateInterval& rate) {
         return static_cast<std::uint64_t>(rate.estimate * static_cast<double>(evidence.round_trips));
     }};
     for (std::size_t field{0}; field < vmcs::field_count; ++field) {
         const std::uint64_t reads{count(evidence.reads[field])};
         const std::uint64_t writes{count(evidence.writes[field])};
-        workload.fields[field] = {reads, writes, reads, writes, 0};
+        workload.fields[field] = {reads, writes, reads, writes};
     }
     return workload;
 }
@@ -87,12 +98,13 @@ Choice Autotuner::best(vmcs::FieldIndex field, const Windows& windows, bool may_
     std::optional<Choice> less;
     for (const Evidence& evidence : windows) {
         const auto& [reads, writes]{std::tie(evidence.reads[field], evidence.writes[field])};
-        const auto decided{decided_choice(reads, writes, costs, may_write)};
+        const FieldUse use{use_of(0, 0, evidence)};
+        const auto decided{decided_choice(reads, writes, costs, may_write, use)};
         if (decided && *decided > now) return *decided;
         const auto exactly{[](const RateInterval& rate) {
             return RateInterval{rate.estimate, rate.estimate, rate.estimate};
         }};
-        warmest = std::max(warmest, *decided_choice(exactly(reads), exactly(writes), costs, may_write));
+        warmest = std::max(warmest, *decided_choice(exactly(reads), exactly(writes), costs, may_write, use));
         if (!less && decided && *decided < now && evidence.round_trips >= patience_of(field))
             less = std::max(*decided, warmest);
     }
@@ -132,8 +144,9 @@ void Autotuner::weigh(Verdict& verdict, const Windows& windows) const {
         verdict.changes.push_back({field, before, after, clearest.reads[field], clearest.writes[field]});
     });
     if (m_sets.read.empty() && !verdict.sets.read.empty()) {
-        verdict.gain -= costs.fixed;
-        regret -= costs.fixed * static_cast<double>(verdict.round_trips);
+        const double fixed{fixed_cost(1, windows.back().switches, costs)};
+        verdict.gain -= fixed;
+        regret -= fixed * static_cast<double>(verdict.round_trips);
     }
     if (verdict.changes.empty() || verdict.gain <= 0) {
         verdict.kind = Verdict::Kind::keep;

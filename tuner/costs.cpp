@@ -31,12 +31,11 @@ private:
     std::span<const db::CostFigure> m_figures;
 };
 
-// Exit information and what VM exits save stay in vmcs02 until somebody asks for them; but L0 takes the exit
-// reason at once, and keeps the others itself.
+// Exit information and what VM exits save stay in vmcs02 until somebody asks for them; some L0 keeps itself.
 [[nodiscard]] bool lies_in_vmcs02(const vmcs::FieldInfo& field) {
     using vmcs::Field;
     switch (static_cast<Field>(field.encoding)) {
-    case Field::exit_reason:
+    case Field::vm_instruction_error:
     case Field::vmcs_link_pointer:
     case Field::vmx_preemption_timer_value:
     case Field::pml_index: return false;
@@ -62,7 +61,7 @@ double CostTable::dearest_read() const {
 
 CostTable uniform_costs(std::string name, std::string unit, std::string source, const FieldCosts& each,
                         double fixed) {
-    CostTable table{std::move(name), std::move(unit), std::move(source), {}, fixed};
+    CostTable table{std::move(name), std::move(unit), std::move(source), {}, fixed, 0};
     table.fields.fill(each);
     return table;
 }
@@ -109,7 +108,8 @@ const CostTable* find_costs(std::string_view name) {
 
 CostTable measured_costs(const db::Calibration& calibration) {
     const Figures figures{calibration};
-    CostTable table{"measured", calibration.unit, "calibration of " + calibration.machine.cpu_brand, {}, 0};
+    CostTable table{"measured", calibration.unit, "calibration of " + calibration.machine.cpu_brand, {}, 0,
+                    0};
     for (std::size_t i{0}; i < vmcs::field_count; ++i) {
         const vmcs::FieldInfo& field{vmcs::catalogue[i]};
         const auto of{[&](Quantity quantity) { return figures.of(quantity, field); }};
@@ -126,8 +126,12 @@ CostTable measured_costs(const db::Calibration& calibration) {
         costs.sync_read_changed = of(Quantity::sync_read_changed);
         costs.sync_write = of(Quantity::sync_write);
         costs.sync_write_changed = of(Quantity::sync_write_changed);
+        costs.switch_read = figures.of(Quantity::switch_read, by_its_place(field));
+        costs.switch_read_changed = of(Quantity::switch_read_changed);
+        costs.switch_write = of(Quantity::switch_write);
     }
     table.fixed = figures.of(Quantity::shadow, vmcs::catalogue[0]);
+    table.switch_shadow = figures.of(Quantity::switch_shadow, vmcs::catalogue[0]);
     return table;
 }
 

@@ -26,6 +26,10 @@ struct FieldCosts {
     double sync_read_changed{0};  // besides, where the value is another than at the last round trip
     double sync_write{0};         // W: the shadow VMCS to vmcs12, per round trip
     double sync_write_changed{0}; // besides, where L1 has written it
+    // Where L1 makes another VMCS current in a round trip, each time:
+    double switch_read{0};         // R
+    double switch_read_changed{0}; // besides, where that VMCS has another value
+    double switch_write{0};        // W
 };
 
 struct CostTable {
@@ -33,7 +37,8 @@ struct CostTable {
     std::string unit;   // cycles or instructions
     std::string source; // one line, for people
     std::array<FieldCosts, vmcs::field_count> fields{};
-    double fixed{0}; // having any shadow VMCS in use, per round trip
+    double fixed{0};         // having any shadow VMCS in use, per round trip
+    double switch_shadow{0}; // the same at each switch to another VMCS in one
 
     // The least that one field in R may take per round trip.
     [[nodiscard]] double least_sync() const;

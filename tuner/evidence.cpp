@@ -11,6 +11,9 @@ Evidence evidence_of(const db::Totals& totals, const vmcs::ShadowSets& in_force,
         if (access.reason == vmcs::no_round_trip) continue;
         (access.access == db::Access::read ? reads : writes)[access.field] += access.count;
     }
+    if (evidence.round_trips != 0) {
+        evidence.switches = static_cast<double>(totals.switches) / static_cast<double>(evidence.round_trips);
+    }
     const SampledWorkload sampled{sampled_workload_of(totals)};
     const auto rate{[&](std::uint64_t trapped, const SampledCount& count, bool shadowed) -> RateInterval {
         if (shadowed || evidence.round_trips == 0) return rate_interval(count, sampled, confidence);

@@ -11,6 +11,7 @@ struct Evidence {
     std::uint64_t round_trips{0};
     std::array<RateInterval, vmcs::field_count> reads{};
     std::array<RateInterval, vmcs::field_count> writes{};
+    double switches{0}; // per round trip
 };
 
 // `in_force`: empty in mode trap. Without round trips nothing is known: intervals are without end.

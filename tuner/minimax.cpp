@@ -61,6 +61,7 @@ public:
         for (const auto& [workload, weight] : mix) {
             gains.push_back(gains_per_round_trip(workload, costs));
             m_own.push_back(net_gain(best_sets(gains.back(), costs, target, budget), gains.back()));
+            m_unused_shadow.push_back(m_own.back() + gains.back().fixed);
         }
         allowed.read.for_each([&](vmcs::FieldIndex field) { add_item(field, allowed, gains); });
         // A budget's price is of the size of a gain by field or by unit of sync; a weight is of the size
@@ -141,10 +142,9 @@ private:
     }
 
     [[nodiscard]] std::vector<double> regrets_of(const std::vector<Choice>& choices) const {
-        std::vector<double> all{m_own};
         const bool used{std::ranges::any_of(choices, [](Choice choice) { return choice != none; })};
+        std::vector<double> all{used ? m_unused_shadow : m_own};
         for (std::size_t k{0}; k < all.size(); ++k) {
-            if (used) all[k] += m_costs.fixed;
             for (std::size_t i{0}; i < choices.size(); ++i)
                 all[k] -= m_items[i].gain[choices[i]][k];
         }
@@ -165,9 +165,9 @@ private:
     // With a shadow in use: the empty sets were offered at the start.
     [[nodiscard]] Relaxed relax(const Node& node, const Multipliers& multipliers) const {
         Relaxed relaxed{};
-        relaxed.bound = m_costs.fixed;
+        relaxed.bound = 0;
         for (std::size_t k{0}; k < m_own.size(); ++k)
-            relaxed.bound += multipliers.weights[k] * m_own[k];
+            relaxed.bound += multipliers.weights[k] * m_unused_shadow[k];
         if (m_budget.fields) relaxed.bound -= multipliers.field * static_cast<double>(*m_budget.fields);
         if (m_budget.sync) relaxed.bound -= multipliers.sync * (*m_budget.sync - m_costs.fixed);
         for (std::size_t i{0}; i < node.size(); ++i) {
@@ -194,7 +194,7 @@ private:
 
     // One step of the subgradient, as long as the gap to the best known solution says (Polyak).
     void step(Multipliers& multipliers, const Relaxed& relaxed, double damping) const {
-        std::vector<double> slope{m_own};
+        std::vector<double> slope{m_unused_shadow};
         double fields{0};
         double sync{0};
         for (std::size_t i{0}; i < relaxed.choices.size(); ++i) {
@@ -302,7 +302,8 @@ private:
     std::uint64_t m_node_limit;
     std::uint64_t m_nodes{0};
     std::vector<Item> m_items;
-    std::vector<double> m_own; // each workload's largest gain, fixed term subtracted
+    std::vector<double> m_own;           // each workload's largest gain, fixed term subtracted
+    std::vector<double> m_unused_shadow; // its regret of a shadow that holds no field
     double m_field_price{1};
     double m_sync_price{1};
     std::vector<Choice> m_best;

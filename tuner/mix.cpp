@@ -22,7 +22,7 @@ Gains gains_per_round_trip(const Workload& workload, const CostTable& costs) {
         gain.read /= trips;
         gain.write /= trips;
     }
-    gains.fixed = costs.fixed;
+    gains.fixed /= trips;
     return gains;
 }
 
@@ -35,8 +35,8 @@ Gains mean_gains(std::span<const WeightedWorkload> mix, const CostTable& costs) 
             mean.fields[i].read += gains.fields[i].read * weight / total;
             mean.fields[i].write += gains.fields[i].write * weight / total;
         }
+        mean.fixed += gains.fixed * weight / total;
     }
-    mean.fixed = costs.fixed;
     return mean;
 }
 

@@ -83,7 +83,14 @@ void add(vmcs::ShadowSets& sets, vmcs::FieldIndex field, bool write) {
             static_cast<double>(workload.round_trips),
             static_cast<double>(field.reads_to_memory),
             static_cast<double>(field.writes_from_memory),
-            workload.walk_entries};
+            workload.walk_entries,
+            static_cast<double>(workload.switches),
+            static_cast<double>(field.others)};
+}
+
+[[nodiscard]] double fixed_cost_of(const Workload& workload, const CostTable& costs) {
+    return fixed_cost(static_cast<double>(workload.round_trips), static_cast<double>(workload.switches),
+                      costs);
 }
 
 [[nodiscard]] double gain_of(const vmcs::ShadowSets& sets, const Gains& gains) {
@@ -96,7 +103,10 @@ void add(vmcs::ShadowSets& sets, vmcs::FieldIndex field, bool write) {
 } // namespace
 
 double read_cost(const FieldUse& use, const FieldCosts& costs, bool shadowed) {
-    if (shadowed) return use.round_trips * costs.sync_read + use.changes * costs.sync_read_changed;
+    if (shadowed) {
+        return use.round_trips * costs.sync_read + use.changes * costs.sync_read_changed +
+               use.switches * costs.switch_read + use.others * costs.switch_read_changed;
+    }
     return use.reads * costs.trap_read +
            use.reads_to_memory * (costs.memory_read + use.walk_entries * costs.walk_entry) +
            std::min(use.reads, use.round_trips) * costs.fetch;
@@ -104,7 +114,7 @@ double read_cost(const FieldUse& use, const FieldCosts& costs, bool shadowed) {
 
 double write_cost(const FieldUse& use, const FieldCosts& costs, bool shadowed, bool read_shadowed) {
     if (shadowed) {
-        return use.round_trips * costs.sync_write +
+        return use.round_trips * costs.sync_write + use.switches * costs.switch_write +
                std::min(use.writes, use.round_trips) * costs.sync_write_changed;
     }
     return use.writes * (costs.trap_write + (read_shadowed ? costs.update : 0)) +
@@ -118,17 +128,20 @@ FieldGain gain_of(const FieldUse& use, const FieldCosts& costs) {
             trapped_write - write_cost(use, costs, true, true)};
 }
 
+double fixed_cost(double round_trips, double switches, const CostTable& costs) {
+    return round_trips * costs.fixed + switches * costs.switch_shadow;
+}
+
 Gains gains_of(const Workload& workload, const CostTable& costs) {
     Gains gains{};
     for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i)
         gains.fields[i] = gain_of(use_of(i, workload), costs.fields[i]);
-    gains.fixed = static_cast<double>(workload.round_trips) * costs.fixed;
+    gains.fixed = fixed_cost_of(workload, costs);
     return gains;
 }
 
 double cost(const vmcs::ShadowSets& sets, const Workload& workload, const CostTable& costs) {
-    const bool used{!sets.hot_set().empty()};
-    double sum{used ? static_cast<double>(workload.round_trips) * costs.fixed : 0.0};
+    double sum{sets.hot_set().empty() ? 0.0 : fixed_cost_of(workload, costs)};
     for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
         const FieldUse use{use_of(i, workload)};
         const bool read{sets.read.test(i)};

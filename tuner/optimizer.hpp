@@ -41,6 +41,8 @@ struct FieldUse {
     double reads_to_memory{0};    // of the reads
     double writes_from_memory{0}; // of the writes
     double walk_entries{0};       // as in Workload
+    double switches{0};
+    double others{0};
 };
 // What its reads cost, and its writes, trapped or shadowed. Each VMWRITE counts as one of a new value.
 [[nodiscard]] double read_cost(const FieldUse& use, const FieldCosts& costs, bool shadowed);
@@ -48,14 +50,19 @@ struct FieldUse {
                                 bool read_shadowed);
 [[nodiscard]] FieldGain gain_of(const FieldUse& use, const FieldCosts& costs);
 
+// What having a shadow at all costs over so many round trips and switches.
+[[nodiscard]] double fixed_cost(double round_trips, double switches, const CostTable& costs);
+
 // Over the whole workload, so that whole counts and costs give whole numbers.
 [[nodiscard]] Gains gains_of(const Workload& workload, const CostTable& costs);
 
 // The cost of these sets over the whole workload, in the table's unit: accesses left trapped, fields synced
-// at each round trip, and the fixed term where any field is shadowed. Any sets may be priced, valid or not.
+// at each round trip and at each switch, and the fixed terms where any field is shadowed. Any sets may be
+// priced, valid or not.
 [[nodiscard]] double cost(const vmcs::ShadowSets& sets, const Workload& workload, const CostTable& costs);
 
-// What L0 spends on these sets at each round trip whatever L1 does: the copies and the fixed term.
+// What L0 spends on these sets at each round trip whatever L1 does: the copies and the fixed term, without
+// those of switches.
 [[nodiscard]] double sync_cost(const vmcs::ShadowSets& sets, const CostTable& costs);
 
 // The sets of the largest gain, less the fixed term, among all that vmcs::validate accepts for `target` and

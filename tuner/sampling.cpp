@@ -43,7 +43,7 @@ struct Field {
     RateInterval reads;
     RateInterval writes;
     bool may_write{false};
-    double changes{0}; // per round trip
+    FieldUse use{}; // the rest, per round trip
 
     // Every gain goes one way with each rate, so the corners speak for all rates between them.
     [[nodiscard]] std::optional<Choice> choice(double narrowing, const FieldCosts& costs) const {
@@ -51,7 +51,10 @@ struct Field {
             return rate.estimate + narrowing * ((high ? rate.high : rate.low) - rate.estimate);
         }};
         const auto cheapest_at{[&](double read_rate, double write_rate) {
-            return cheapest({read_rate, write_rate, changes, 1}, costs, may_write);
+            FieldUse at_rates{use};
+            at_rates.reads = read_rate;
+            at_rates.writes = write_rate;
+            return cheapest(at_rates, costs, may_write);
         }};
         const Choice first{cheapest_at(edge(reads, false), edge(writes, false))};
         for (const bool high_reads : {false, true}) {
@@ -96,7 +99,7 @@ SampledWorkload sampled_workload_of(const db::Totals& totals) {
     SampledWorkload workload{};
     workload.sampled_round_trips = totals.sampled_round_trips;
     workload.round_trips = totals.counters.round_trips;
-    workload.round_trips_by_reason = totals.round_trips_by_reason;
+    workload.switches = totals.switches;
     // Of each reason: what is not listed was not accessed.
     std::array<std::array<std::uint64_t, 2>, vmcs::field_count> seen{};
     for (const db::SampledTotal& total : totals.sampled) {
@@ -110,9 +113,20 @@ SampledWorkload sampled_workload_of(const db::Totals& totals) {
         count.sum_squares += total.squares;
         round_trips += totals.sampled_round_trips_by_reason[total.reason];
     }
+    std::array<std::uint64_t, vmcs::field_count> unsampled_reads{};
+    for (const db::AccessTotal& access : totals.accesses) {
+        const bool counts{access.access == db::Access::read && access.reason != vmcs::no_round_trip};
+        if (counts) unsampled_reads[access.field] += access.count;
+    }
     for (std::size_t field{0}; field < vmcs::field_count; ++field) {
         if (seen[field][0] < workload.sampled_round_trips) workload.reads[field].fewest = 0;
         if (seen[field][1] < workload.sampled_round_trips) workload.writes[field].fewest = 0;
+        workload.others[field] = totals.changes[field].at_switch;
+        const std::uint64_t reads{workload.reads[field].sum + unsampled_reads[field]};
+        if (reads != 0) {
+            workload.changes_per_read[field] =
+                static_cast<double>(totals.changes[field].at_exit) / static_cast<double>(reads);
+        }
     }
     return workload;
 }
@@ -121,6 +135,7 @@ Workload estimated_workload(const SampledWorkload& sampled) {
     Workload workload{};
     if (sampled.sampled_round_trips == 0) return workload;
     workload.round_trips = sampled.round_trips;
+    workload.switches = sampled.switches;
     const double scale{static_cast<double>(sampled.round_trips) /
                        static_cast<double>(sampled.sampled_round_trips)};
     const auto estimate{[scale](const SampledCount& count) {
@@ -129,9 +144,14 @@ Workload estimated_workload(const SampledWorkload& sampled) {
     for (std::size_t field{0}; field < vmcs::field_count; ++field) {
         const std::uint64_t reads{estimate(sampled.reads[field])};
         const std::uint64_t writes{estimate(sampled.writes[field])};
-        workload.fields[field] = {reads, writes, reads, writes, 0};
+        const auto changes{static_cast<std::uint64_t>(
+            std::llround(sampled.changes_per_read[field] * static_cast<double>(reads)))};
+        FieldAccesses& of{workload.fields[field]};
+        of = {reads, writes, reads, writes};
+        of.changes = std::min(changes, workload.round_trips);
+        of.others = sampled.others[field];
     }
-    estimate_changes(workload, sampled.round_trips_by_reason);
+    assume_rip_changes(workload);
     return workload;
 }
 
@@ -176,8 +196,8 @@ void add_bounds(std::map<vmcs::FieldIndex, MeasuredRate>& rates, const SampledWo
 }
 
 std::optional<Choice> decided_choice(const RateInterval& reads, const RateInterval& writes,
-                                     const FieldCosts& costs, bool may_write) {
-    return Field{reads, writes, may_write, 0}.choice(1, costs);
+                                     const FieldCosts& costs, bool may_write, const FieldUse& use) {
+    return Field{reads, writes, may_write, use}.choice(1, costs);
 }
 
 SampledDecision decide(const SampledWorkload& workload, const CostTable& costs,
@@ -187,10 +207,13 @@ SampledDecision decide(const SampledWorkload& workload, const CostTable& costs,
     const Workload estimated{estimated_workload(workload)};
     const auto round_trips{std::max(static_cast<double>(estimated.round_trips), 1.0)};
     allowed.read.for_each([&](vmcs::FieldIndex index) {
+        FieldUse use{};
+        use.changes = static_cast<double>(estimated.fields[index].changes) / round_trips;
+        use.switches = static_cast<double>(estimated.switches) / round_trips;
+        use.others = static_cast<double>(estimated.fields[index].others) / round_trips;
         const Field field{rate_interval(workload.reads[index], workload, confidence),
                           rate_interval(workload.writes[index], workload, confidence),
-                          allowed.write.test(index),
-                          static_cast<double>(estimated.fields[index].changes) / round_trips};
+                          allowed.write.test(index), use};
         const FieldCosts& of{costs.fields[index]};
         if (const auto choice{field.choice(1, of)}) {
             if (*choice != Choice::none) decision.sets.read.set(index);

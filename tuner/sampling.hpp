@@ -28,8 +28,11 @@ struct SampledWorkload {
     std::array<SampledCount, vmcs::field_count> reads{};
     std::array<SampledCount, vmcs::field_count> writes{};
     std::uint64_t sampled_round_trips{0};
-    std::uint64_t round_trips{0};                                          // all, sampled or not
-    std::array<std::uint64_t, vmcs::reason_slots> round_trips_by_reason{}; // of all
+    std::uint64_t round_trips{0}; // all, sampled or not
+    std::uint64_t switches{0};    // in all of them
+    std::array<std::uint64_t, vmcs::field_count> others{};
+    // A field in R is read in sampled round trips alone, and so are its changes; of any other all are seen.
+    std::array<double, vmcs::field_count> changes_per_read{};
 };
 
 [[nodiscard]] SampledWorkload sampled_workload_of(const db::Totals& totals);
@@ -60,10 +63,11 @@ inline constexpr double usual_confidence{0.95};
 void add_bounds(std::map<vmcs::FieldIndex, MeasuredRate>& rates, const SampledWorkload& sampled);
 
 // The best for a field whose rates are known to lie in these intervals; none where that depends on the
-// rates. From what costs nothing to what covers most.
+// rates. `use`: the rest, per round trip. From what costs nothing to what covers most.
 enum class Choice : std::uint8_t { none, read, read_write };
 [[nodiscard]] std::optional<Choice> decided_choice(const RateInterval& reads, const RateInterval& writes,
-                                                   const FieldCosts& costs, bool may_write);
+                                                   const FieldCosts& costs, bool may_write,
+                                                   const FieldUse& use = {});
 
 struct Undecided {
     vmcs::FieldIndex field{vmcs::no_field};

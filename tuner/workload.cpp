@@ -1,21 +1,10 @@
 #include "tuner/workload.hpp"
 
-#include <algorithm>
-#include <cmath>
-
 namespace shadowtune::tuner {
 
-void estimate_changes(Workload& workload,
-                      const std::array<std::uint64_t, vmcs::reason_slots>& round_trips_by_reason) {
-    const auto all{static_cast<double>(workload.round_trips)};
-    double same{0}; // round trips that follow one of the same reason
-    for (const std::uint64_t trips : round_trips_by_reason)
-        same += workload.round_trips == 0 ? 0 : static_cast<double>(trips) * static_cast<double>(trips) / all;
-    const auto other{static_cast<std::uint64_t>(std::llround(std::max(all - same, 0.0)))};
-    for (std::size_t i{0}; i < vmcs::field_count; ++i) {
-        if (vmcs::catalogue[i].type == vmcs::Type::read_only_data) workload.fields[i].changes = other;
-    }
-    workload.fields[vmcs::index_of(vmcs::Field::guest_rip)].changes = workload.round_trips;
+void assume_rip_changes(Workload& workload) {
+    std::uint64_t& changes{workload.fields[vmcs::index_of(vmcs::Field::guest_rip)].changes};
+    if (changes == 0) changes = workload.round_trips;
 }
 
 Workload workload_of(const db::Totals& totals) {
@@ -29,7 +18,12 @@ Workload workload_of(const db::Totals& totals) {
         (read ? field.reads_in_round_trips : field.writes_in_round_trips) += access.count;
         (read ? field.reads_to_memory : field.writes_from_memory) += access.in_memory;
     }
-    estimate_changes(workload, totals.round_trips_by_reason);
+    for (std::size_t i{0}; i < vmcs::field_count; ++i) {
+        workload.fields[i].changes = totals.changes[i].at_exit;
+        workload.fields[i].others = totals.changes[i].at_switch;
+    }
+    workload.switches = totals.switches;
+    assume_rip_changes(workload);
     const std::uint64_t operands{totals.counters.memory_reads + totals.counters.memory_writes};
     if (operands != 0) {
         workload.walk_entries =

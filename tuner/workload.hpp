@@ -18,22 +18,23 @@ struct FieldAccesses {
     std::uint64_t writes_in_round_trips{0};
     std::uint64_t reads_to_memory{0}; // of those in round trips, the operands that lie in memory
     std::uint64_t writes_from_memory{0};
-    // Round trips at whose beginning the value is another than at the last one's, as far as the counts tell.
+    // Round trips at whose beginning L1 finds another value than before; 0 for what it does not read.
     std::uint64_t changes{0};
+    // Switches (see below) to a VMCS in which it has another value.
+    std::uint64_t others{0};
 };
 
 struct Workload {
     std::array<FieldAccesses, vmcs::field_count> fields{};
     std::uint64_t round_trips{0};
+    std::uint64_t switches{0}; // VMPTRLDs in round trips that make another VMCS current
     // Of L1's paging structures, read for an operand in memory: L0 has to walk them.
     double walk_entries{0};
 };
 
-// Fills in `changes` from the mix of exit reasons: L2's RIP is another at each exit, the exit's description
-// where the reason is another than before (as likely as in any two round trips), all else where L1 writes it,
-// which a copy back knows already.
-void estimate_changes(Workload& workload,
-                      const std::array<std::uint64_t, vmcs::reason_slots>& round_trips_by_reason);
+// L2's RIP is another at each exit, even where that was not counted: L1 does not read it, or the recording is
+// an old one.
+void assume_rip_changes(Workload& workload);
 
 [[nodiscard]] Workload workload_of(const db::Totals& totals);
 

@@ -4,6 +4,7 @@
 // hosted.
 
 #include "vmcs/catalogue.hpp"
+#include "vmcs/field_set.hpp"
 
 #include <cstdint>
 
@@ -22,5 +23,14 @@ struct Vmcs12Values {
         return static_cast<std::uint32_t>(get(field));
     }
 };
+
+// The fields whose values are not the same in both.
+[[nodiscard]] constexpr vmcs::FieldSet difference(const Vmcs12Values& a, const Vmcs12Values& b) {
+    vmcs::FieldSet different{};
+    for (std::size_t i{0}; i < vmcs::field_count; ++i) {
+        if (a.values[i] != b.values[i]) different.set(static_cast<vmcs::FieldIndex>(i));
+    }
+    return different;
+}
 
 } // namespace shadowtune::nested

@@ -65,6 +65,24 @@ void stop_round_trip(Vcpu& vcpu) {
     vcpu.reason = vmcs::no_round_trip;
 }
 
+// No vmcs12 is current.
+void turn_to(Vcpu& vcpu, std::uint64_t pointer) {
+    vcpu.vmcs12.load(vcpu.machine.l1, pointer, vcpu.machine.offered_fields);
+    shadow::link(vcpu);
+    // Who handles an exit may turn to another VMCS for it, or to a shadow VMCS, as a hypervisor does that
+    // nests others; who turns to one that is to be launched makes a guest.
+    if (!vcpu.vmcs12.launched && !vcpu.vmcs12.is_shadow()) stop_round_trip(vcpu);
+    if (vcpu.reason != vmcs::no_round_trip) vcpu.counters->count_switch(vcpu.reason);
+}
+
+// The same where the VMCSs are compared. The last one's values are still there.
+void turn_to_and_compare(Vcpu& vcpu, std::uint64_t pointer) {
+    const Vmcs12Values before{vcpu.vmcs12.values()};
+    turn_to(vcpu, pointer);
+    if (vcpu.reason != vmcs::no_round_trip)
+        vcpu.counters->count_others(difference(before, vcpu.vmcs12.values()), vcpu.reason);
+}
+
 } // namespace
 
 void vm_succeed(Vcpu& vcpu) {
@@ -169,11 +187,12 @@ void emulate_vmptrld(Vcpu& vcpu) {
     }
     if (pointer != vcpu.vmcs12.address()) {
         put_vmcs12_back(vcpu);
-        vcpu.vmcs12.load(vcpu.machine.l1, pointer, vcpu.machine.offered_fields);
-        shadow::link(vcpu);
-        // Who handles an exit may turn to another VMCS for it, or to a shadow VMCS, as a hypervisor does that
-        // nests others; who turns to one that is to be launched makes a guest.
-        if (!vcpu.vmcs12.launched && !vcpu.vmcs12.is_shadow()) stop_round_trip(vcpu);
+        const bool compares{vcpu.reason != vmcs::no_round_trip && vcpu.counters->compares_next_switch()};
+        if (compares) [[unlikely]] {
+            turn_to_and_compare(vcpu, pointer);
+        } else {
+            turn_to(vcpu, pointer);
+        }
     }
     vm_succeed(vcpu);
 }

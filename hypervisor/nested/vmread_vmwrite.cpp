@@ -64,7 +64,9 @@ bool may_vmwrite(const Vcpu& vcpu, vmcs::FieldIndex field) {
 void emulate_vmread(Vcpu& vcpu) {
     FieldAccess access{};
     if (!begin_access(vcpu, access)) return;
+    const std::uint64_t before{vcpu.vmcs12.get(access.field)};
     fetch_field(vcpu, access.field);
+    if (vcpu.vmcs12.get(access.field) != before) vcpu.counters->count_changed(access.field, vcpu.reason);
     if (!write_destination(vcpu, access, part_of(access, vcpu.vmcs12.get(access.field)))) return;
     count(vcpu, access, link::Access::read);
     vm_succeed(vcpu);

@@ -1,8 +1,8 @@
 #pragma once
 
-// Who accessed which field how often, while which L2 exit was being handled. Each trapped access is counted
-// by exactly one call of count() or count_sampled(). Cells are given out on first touch, so that a snapshot
-// costs what was touched, not what exists.
+// Who accessed which field how often, while which L2 exit was being handled, and how often its value was
+// another. Each trapped access is counted by exactly one call of count() or count_sampled(). Cells are given
+// out on first touch, so that a snapshot costs what was touched, not what exists.
 
 #include "link/messages.hpp"
 #include "vmcs/catalogue.hpp"
@@ -30,6 +30,25 @@ public:
         add(place_of(field, high_half, access), Family::memory, reason, 1);
     }
 
+    // What L1 read first after an exit is another value than vmcs12 had.
+    void count_changed(vmcs::FieldIndex field, std::uint8_t reason) {
+        add(place_of(field, false, link::Access::read), Family::values, reason, 1);
+    }
+
+    // A VMPTRLD in a round trip has made another VMCS current.
+    void count_switch(std::uint8_t reason) {
+        add_without_field(link::Counted::switches, reason, 1);
+        m_switches = compares_next_switch() ? 0 : m_switches + 1;
+    }
+    // Whether count_others() is to follow the next count_switch().
+    [[nodiscard]] bool compares_next_switch() const { return m_switches + 1 == link::one_compared_in; }
+    // The fields that have another value in that VMCS than in the one before.
+    void count_others(const vmcs::FieldSet& fields, std::uint8_t reason) {
+        fields.for_each([&](vmcs::FieldIndex field) {
+            add(place_of(field, false, link::Access::write), Family::values, reason, link::one_compared_in);
+        });
+    }
+
     // In a sampled round trip: appears when that ends. High halves count as their field, for the square is
     // that of both together.
     void count_sampled(vmcs::FieldIndex field, link::Access access) {
@@ -41,7 +60,7 @@ public:
             add(place, Family::sampled, reason, times);
             add(place, Family::squared, reason, times * times);
         });
-        add_round_trips(reason, 1);
+        add_without_field(link::Counted::sampled_round_trips, reason, 1);
     }
     // It came to no end: its accesses are no sample of anything.
     void abandon_sampled_round_trip(std::uint8_t reason) {
@@ -52,7 +71,8 @@ public:
     // A saved cell, which names a field, a kind of count and a reason that there are.
     void restore(const link::CounterRecord& cell) {
         const auto counted{static_cast<link::Counted>(cell.counted)};
-        if (counted == link::Counted::sampled_round_trips) return add_round_trips(cell.reason, cell.count);
+        if (counted >= link::Counted::sampled_round_trips)
+            return add_without_field(counted, cell.reason, cell.count);
         add(place_of(vmcs::find(cell.encoding), vmcs::is_high_half(cell.encoding), link::access_of(counted)),
             static_cast<Family>(cell.counted / 2), cell.reason, cell.count);
     }
@@ -66,9 +86,9 @@ public:
     [[nodiscard]] std::uint64_t lost() const { return m_lost; }
 
 private:
-    // Each of reads and writes, in the order of link::Counted.
-    enum class Family : std::uint8_t { plain = 0, sampled = 1, squared = 2, memory = 3 };
-    static constexpr std::size_t families{4};
+    // Each of reads and writes, in the order of link::Counted; of values, those that changed and others.
+    enum class Family : std::uint8_t { plain = 0, sampled = 1, squared = 2, memory = 3, values = 4 };
+    static constexpr std::size_t families{5};
     // Who is accessed and how: four for each field, by high half and kind of access.
     static constexpr std::size_t places{vmcs::field_count * 4};
 
@@ -92,9 +112,11 @@ private:
         add_to(m_slots[(place * families + static_cast<std::size_t>(family)) * vmcs::reason_slots + reason],
                {encoding, counted, reason, times});
     }
-    void add_round_trips(std::uint8_t reason, std::uint64_t times) {
-        add_to(m_round_trip_slots[reason],
-               {0, static_cast<std::uint8_t>(link::Counted::sampled_round_trips), reason, times});
+    // Sampled round trips, or switches.
+    void add_without_field(link::Counted counted, std::uint8_t reason, std::uint64_t times) {
+        const bool of_switches{counted == link::Counted::switches};
+        add_to((of_switches ? m_switch_slots : m_round_trip_slots)[reason],
+               {0, static_cast<std::uint8_t>(counted), reason, times});
     }
     void add_to(std::uint16_t& slot, const link::CounterRecord& more) {
         if (slot != 0) {
@@ -110,9 +132,11 @@ private:
 
     std::uint16_t m_slots[places * families * vmcs::reason_slots]{}; // number of the cell plus 1
     std::uint16_t m_round_trip_slots[vmcs::reason_slots]{};
+    std::uint16_t m_switch_slots[vmcs::reason_slots]{};
     link::CounterRecord m_cells[capacity]{};
     std::size_t m_used{0};
     std::uint64_t m_lost{0};
+    std::uint64_t m_switches{0}; // since two VMCSs were compared
 
     std::uint32_t m_in_trip[places]{}; // of the sampled round trip that is under way
     std::uint16_t m_touched[places]{};

@@ -46,10 +46,13 @@ struct Named {
     const std::string after{" after " + std::string{vmcs::exit_reason_names[counter.reason]}};
     if (counter.counted == Counted::sampled_round_trips) return "sampled round trips" + after;
     if (counter.counted == Counted::round_trips) return "round trips" + after;
+    if (counter.counted == Counted::switches) return "VMPTRLDs" + after;
+    const std::string of{" of " + std::string{vmcs::catalogue[vmcs::find(counter.encoding)].symbol} + after};
+    if (counter.counted == Counted::changed) return "changes" + of;
+    if (counter.counted == Counted::other) return "other values" + of;
     constexpr std::string_view forms[]{"", "sampled ", "squared ", "memory "};
     return std::string{forms[static_cast<std::size_t>(counter.counted) / 2]} +
-           (access_of(counter.counted) == Access::read ? "reads" : "writes") + " of " +
-           std::string{vmcs::catalogue[vmcs::find(counter.encoding)].symbol} + after;
+           (access_of(counter.counted) == Access::read ? "reads" : "writes") + of;
 }
 
 // Both lists are ordered by the same key, and each counter of the earlier one must be in the later one.

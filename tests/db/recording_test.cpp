@@ -229,6 +229,42 @@ TEST_F(Recording, SampledRoundTripsAreApart) {
     EXPECT_TRUE(writer.add_snapshot(snapshot_of(104)).ok());
 }
 
+// Changes of values are differences as well; encoding 0 is a field where they are of a field.
+TEST_F(Recording, ChangesComeBack) {
+    auto writer{begin()};
+    const auto snapshot_of{[](std::uint64_t scale) {
+        db::Snapshot snapshot{};
+        db::VcpuSnapshot state{};
+        state.changes = {{db::Change::at_exit, 0x681E, 10, scale},
+                         {db::Change::at_exit, 0x681E, 30, scale * 2},
+                         {db::Change::at_exit, 0x681E, vmcs::no_round_trip, scale * 100},
+                         {db::Change::at_switch, 0x0000, 10, scale * 17},
+                         {db::Change::at_switch, 0x681E, 10, 17},
+                         {db::Change::of_vmcs, 0, 10, scale * 4}};
+        snapshot.vcpus.push_back(state);
+        return snapshot;
+    }};
+    ASSERT_TRUE(writer.add_snapshot(snapshot_of(3)).ok());
+    ASSERT_TRUE(writer.add_snapshot(snapshot_of(13)).ok());
+    EXPECT_EQ(count("change_count"), 6 + 5) << "what did not change has no row";
+    const auto reader{RecordingReader::open(m_database)};
+    const auto totals{reader.value().totals({1, 2})};
+    ASSERT_TRUE(totals.ok()) << totals.error().message;
+    const db::Totals& t{totals.value()};
+    EXPECT_EQ(t.switches, 40U);
+    EXPECT_EQ(t.changes[vmcs::find(0x681E)].at_exit, 30U) << "in round trips";
+    EXPECT_EQ(t.changes[vmcs::find(0x681E)].at_switch, 0U);
+    EXPECT_EQ(t.changes[vmcs::find(0)].at_switch, 170U);
+    EXPECT_EQ(reader.value().totals({0, 2}).value().changes[vmcs::find(0x681E)].at_switch, 17U);
+
+    auto bad{snapshot_of(14)};
+    bad.vcpus[0].changes[0].encoding = 0x2001;
+    EXPECT_EQ(writer.add_snapshot(bad).error().kind, ErrorKind::bad_data);
+    bad = snapshot_of(14);
+    bad.vcpus[0].changes[5].count = 1;
+    EXPECT_EQ(writer.add_snapshot(bad).error().kind, ErrorKind::bad_data);
+}
+
 TEST_F(Recording, BadSnapshotsAreRefusedWhole) {
     auto writer{begin()};
     ASSERT_TRUE(writer.add_snapshot(test::sample_snapshot(10)).ok());

@@ -129,6 +129,9 @@ db::Snapshot sample_snapshot(std::uint64_t rounds, db::Mode mode) {
     for (const Field field : created) {
         vcpu.accesses.push_back({vmcs::encoding_of(field), Access::write, vmcs::no_round_trip, 10});
     }
+    vcpu.changes = {{db::Change::at_exit, vmcs::encoding_of(Field::guest_rip), cpuid, rounds * 4},
+                    {db::Change::at_exit, vmcs::encoding_of(Field::guest_rip), io, rounds * 6},
+                    {db::Change::at_exit, vmcs::encoding_of(Field::exit_reason), io, rounds * 2}};
     vcpu.counters.vm_exits = trips * 2;
     vcpu.counters.sync_reads = mode == db::Mode::trap ? 0 : trips * 2;
     vcpu.counters.memory_reads = trips;

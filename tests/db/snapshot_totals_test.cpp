@@ -24,6 +24,12 @@ void expect_equal(const db::Totals& a, const db::Totals& b) {
         in_memory += a.accesses[i].in_memory;
     }
     EXPECT_GT(in_memory, 0U);
+    for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
+        EXPECT_EQ(a.changes[i].at_exit, b.changes[i].at_exit) << vmcs::catalogue[i].symbol;
+        EXPECT_EQ(a.changes[i].at_switch, b.changes[i].at_switch) << vmcs::catalogue[i].symbol;
+    }
+    EXPECT_GT(a.changes[vmcs::index_of(vmcs::Field::guest_rip)].at_exit, 0U);
+    EXPECT_EQ(a.switches, b.switches);
     ASSERT_EQ(a.sampled.size(), b.sampled.size());
     const auto sum{[](const db::Totals& totals) {
         std::uint64_t squares{0};
@@ -64,6 +70,26 @@ TEST(SnapshotTotals, AddProcessorsUp) {
     later.vcpus[1].vcpu = 1;
     const db::Totals totals{db::totals_between(earlier, later)};
     EXPECT_EQ(totals.counters.round_trips, 250U);
+}
+
+TEST(SnapshotTotals, ChangesAreThoseInRoundTrips) {
+    const auto snapshot_of{[](std::uint64_t scale) {
+        db::Snapshot snapshot{};
+        snapshot.vcpus.resize(2);
+        for (db::VcpuSnapshot& vcpu : snapshot.vcpus) {
+            vcpu.changes = {{db::Change::of_vmcs, 0, 10, scale},
+                            {db::Change::of_vmcs, 0, 12, scale * 2},
+                            {db::Change::at_switch, 0x681E, 10, scale * 17},
+                            {db::Change::at_exit, 0x681E, 12, scale * 3},
+                            {db::Change::at_exit, 0x681E, vmcs::no_round_trip, scale * 5}};
+        }
+        return snapshot;
+    }};
+    const db::Totals totals{db::totals_between(snapshot_of(3), snapshot_of(13))};
+    EXPECT_EQ(totals.switches, 60U);
+    EXPECT_EQ(totals.changes[vmcs::find(0x681E)].at_switch, 340U);
+    EXPECT_EQ(totals.changes[vmcs::find(0x681E)].at_exit, 60U);
+    EXPECT_EQ(totals.changes[vmcs::find(0)].at_exit, 0U);
 }
 
 TEST(SnapshotTotals, NothingBetweenASnapshotAndItself) {

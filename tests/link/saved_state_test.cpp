@@ -252,7 +252,8 @@ TEST(SavedState, RefusesWhatContradictsItself) {
          SavedFault::field_too_wide},
         {"counter of no field", [](SavedSample& s) { s.counters[0].encoding = 0x7FFE; },
          SavedFault::unknown_field},
-        {"counter of no access", [](SavedSample& s) { s.counters[0].counted = 9; }, SavedFault::bad_value},
+        {"counter of no access", [](SavedSample& s) { s.counters[0].counted = last_counted + 1; },
+         SavedFault::bad_value},
         {"counter of no reason", [](SavedSample& s) { s.counters[0].reason = 81; }, SavedFault::bad_value},
     };
     for (const Case& test : cases) {

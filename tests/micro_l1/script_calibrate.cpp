@@ -31,6 +31,7 @@ enum class Kind : char {
     write = 'w',           // VMWRITE of the value that the field has
     write_memory = 'W',    // the same from memory
     write_changed = 'c',   // VMWRITE of a value that differs from the last one
+    turn = 't',            // VMPTRLD of another VMCS, in which the field has another value, and back
 };
 
 struct Orders {
@@ -41,6 +42,7 @@ struct Orders {
 };
 
 Page g_vmcs;
+Page g_second_vmcs;
 Ept g_ept;
 alignas(4096) std::uint8_t g_code[4096];
 alignas(16) std::uint8_t g_stack[256];
@@ -99,8 +101,22 @@ void repeat(std::uint64_t times, Action action) {
         action();
 }
 
+constexpr std::uint64_t other_bit{1U << 12}; // any bit that addresses and read shadows may have
+
+// The second VMCS becomes a copy of the current one in all but this field, and as launched: in one that is to
+// be launched L0 sees no part of a round trip.
+void make_second_vmcs(std::uint64_t encoding) {
+    std::uint64_t value{};
+    (void)load_fresh_vmcs(g_second_vmcs);
+    (void)vmclear(physical(&g_second_vmcs));
+    g_second_vmcs = g_vmcs;
+    (void)vmptrld(physical(&g_second_vmcs));
+    (void)vmread_shape(0, encoding, value);
+    (void)vmwrite_shape(0, encoding, value ^ other_bit);
+    (void)vmptrld(physical(&g_vmcs));
+}
+
 void carry_out(const Orders& orders, std::uint64_t& value) {
-    constexpr std::uint64_t other{1U << 12}; // any bit that addresses and read shadows may have
     const std::uint64_t encoding{orders.encoding};
     std::uint64_t memory{value};
     switch (orders.kind) {
@@ -130,8 +146,13 @@ void carry_out(const Orders& orders, std::uint64_t& value) {
         });
     case Kind::write_changed:
         return repeat(orders.times, [&] {
-            value ^= other;
+            value ^= other_bit;
             asm volatile("vmwrite %0, %1" : : "r"(value), "r"(encoding) : "cc");
+        });
+    case Kind::turn:
+        return repeat(orders.times, [] {
+            (void)vmptrld(physical(&g_second_vmcs));
+            (void)vmptrld(physical(&g_vmcs));
         });
     }
 }
@@ -150,6 +171,7 @@ void carry_out(const Orders& orders, std::uint64_t& value) {
             orders = parse({reinterpret_cast<const char*>(&in_force.ebx), name_bytes});
             if (orders.quit) return true;
             if (orders.times != 0) (void)vmread_shape(0, orders.encoding, value);
+            if (orders.kind == Kind::turn) make_second_vmcs(orders.encoding);
         }
         carry_out(orders, value);
     }

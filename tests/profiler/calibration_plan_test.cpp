@@ -43,6 +43,7 @@ public:
         constexpr double loop{3};
         sum += loop * static_cast<double>(times);
         if (kind == '-' || times == 0) return sum;
+        if (kind == 't') return sum + static_cast<double>(times) * (1 + 2 * turn(vmcs::find(encoding), sets));
         const vmcs::FieldIndex field{vmcs::find(encoding)};
         const bool reads{kind == 'r' || kind == 'R' || kind == 'P'};
         return sum +
@@ -56,6 +57,17 @@ private:
     }
     [[nodiscard]] static double of_type(Quantity quantity, vmcs::FieldIndex field) {
         return truth(quantity, vmcs::catalogue[field].type, {});
+    }
+
+    // To the second VMCS or back: RIP is another there as well.
+    [[nodiscard]] static double turn(vmcs::FieldIndex other, const vmcs::ShadowSets& sets) {
+        double sum{sets.hot_set().empty() ? 0 : truth(Quantity::switch_shadow, {}, {})};
+        sets.read.for_each([&](vmcs::FieldIndex i) {
+            sum += of_type(Quantity::switch_read, i);
+            const bool changed{i == other || i == vmcs::index_of(Field::guest_rip)};
+            if (changed) sum += truth(Quantity::switch_read_changed, {}, {});
+        });
+        return sum + static_cast<double>(sets.write.count()) * truth(Quantity::switch_write, {}, {});
     }
 
     [[nodiscard]] static double read(char kind, vmcs::FieldIndex field, const vmcs::ShadowSets& sets) {
@@ -110,7 +122,7 @@ TEST(CalibrationPlan, FindsEachCost) {
         EXPECT_EQ(f.repetitions, 1U);
     }
     // The others are no costs of round trips.
-    for (std::size_t i{0}; i <= static_cast<std::size_t>(Quantity::shadow); ++i)
+    for (std::size_t i{0}; i <= static_cast<std::size_t>(Quantity::switch_write); ++i)
         EXPECT_TRUE(seen[i]) << db::text(static_cast<Quantity>(i));
 }
 

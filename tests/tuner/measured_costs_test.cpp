@@ -40,6 +40,11 @@ using vmcs::Width;
         figure(Quantity::sync_write, Type::guest_state, Width::natural, 20),
         figure(Quantity::sync_write_changed, {}, {}, -4), // noise around nothing
         figure(Quantity::shadow, {}, {}, 7),
+        figure(Quantity::switch_shadow, {}, {}, 70),
+        figure(Quantity::switch_read, Type::guest_state, {}, 8),
+        figure(Quantity::switch_read, Type::control, {}, 11),
+        figure(Quantity::switch_read_changed, {}, {}, 5),
+        figure(Quantity::switch_write, {}, {}, 12),
     };
     return calibration;
 }
@@ -61,9 +66,15 @@ TEST(MeasuredCosts, TakeTheFigureOfTheFieldsClass) {
     EXPECT_EQ(rip.sync_read_changed, 15);
     EXPECT_EQ(rip.sync_write, 20);
     EXPECT_EQ(rip.sync_write_changed, 0);
+    EXPECT_EQ(table.switch_shadow, 70);
+    EXPECT_EQ(rip.switch_read, 8);
+    EXPECT_EQ(rip.switch_read_changed, 5);
+    EXPECT_EQ(rip.switch_write, 12);
+    EXPECT_EQ(costs_of(table, Field::host_rsp).switch_read, 11) << "at hand, as a control";
     EXPECT_EQ(costs_of(table, Field::guest_cs_access_rights).sync_read, 32);
-    EXPECT_EQ(costs_of(table, Field::exit_reason).fetch, 0) << "L0 has it at once";
-    EXPECT_EQ(costs_of(table, Field::exit_reason).sync_read, 10);
+    EXPECT_EQ(costs_of(table, Field::exit_reason).sync_read, 32) << "the exit leaves it in vmcs02";
+    EXPECT_EQ(costs_of(table, Field::vmx_preemption_timer_value).fetch, 0) << "L0 keeps it";
+    EXPECT_EQ(costs_of(table, Field::vmx_preemption_timer_value).sync_read, 10);
     EXPECT_EQ(costs_of(table, Field::cr0_guest_host_mask).trap_read, 500);
     EXPECT_EQ(costs_of(table, Field::cr0_guest_host_mask).fetch, 0) << "vmcs12 has it";
 }
@@ -146,20 +157,39 @@ TEST(PredictTicks, FetchesOnceAtMostInARoundTrip) {
     EXPECT_EQ(tuner::read_cost({3, 0, 0, 1}, costs.fields[0], true), 0);
 }
 
-TEST(EstimatedChanges, GoByTheExitReasons) {
-    tuner::Workload workload{};
-    workload.round_trips = 100;
-    std::array<std::uint64_t, vmcs::reason_slots> reasons{};
-    reasons[10] = 80;
-    reasons[30] = 20;
-    tuner::estimate_changes(workload, reasons);
-    // Two neighbours differ in 2 * 0.8 * 0.2 of the cases.
-    EXPECT_EQ(workload.fields[vmcs::index_of(Field::exit_reason)].changes, 32U);
-    EXPECT_EQ(workload.fields[vmcs::index_of(Field::guest_rip)].changes, 100U);
+// An L1 that turns from one VMCS to another makes L0 fill the shadow each time.
+TEST(PredictTicks, CountsSwitches) {
+    const auto costs{tuner::measured_costs(calibration())};
+    tuner::Workload turning{workload()};
+    turning.switches = 300;
+    turning.fields[vmcs::index_of(Field::guest_rip)].others = 150;
+    vmcs::ShadowSets sets{};
+    sets.read.set(Field::guest_rip);
+    EXPECT_DOUBLE_EQ(tuner::predict_ticks(0, sets, turning, costs) -
+                         tuner::predict_ticks(0, sets, workload(), costs),
+                     3 * (70 + 8) + 1.5 * 5);
+    sets.write.set(Field::guest_rip);
+    EXPECT_DOUBLE_EQ(tuner::predict_ticks(0, sets, turning, costs) -
+                         tuner::predict_ticks(0, sets, workload(), costs),
+                     3 * (70 + 8 + 12) + 1.5 * 5);
+    EXPECT_EQ(tuner::predict_ticks(0, {}, turning, costs), 0);
+}
+
+TEST(WorkloadOfTotals, HasWhatWasCountedOfValues) {
+    db::Totals totals{};
+    totals.counters.round_trips = 100;
+    totals.switches = 200;
+    const auto reason{vmcs::index_of(Field::exit_reason)};
+    const auto rip{vmcs::index_of(Field::guest_rip)};
+    totals.changes[reason] = {32, 170};
+    const auto workload{tuner::workload_of(totals)};
+    EXPECT_EQ(workload.switches, 200U);
+    EXPECT_EQ(workload.fields[reason].changes, 32U);
+    EXPECT_EQ(workload.fields[reason].others, 170U);
+    EXPECT_EQ(workload.fields[rip].changes, 100U) << "L1 does not read it: another at each exit";
     EXPECT_EQ(workload.fields[vmcs::index_of(Field::host_rsp)].changes, 0U);
-    tuner::Workload none{};
-    tuner::estimate_changes(none, {});
-    EXPECT_EQ(none.fields[vmcs::index_of(Field::exit_reason)].changes, 0U);
+    totals.changes[rip].at_exit = 71;
+    EXPECT_EQ(tuner::workload_of(totals).fields[rip].changes, 71U) << "counted";
 }
 
 } // namespace

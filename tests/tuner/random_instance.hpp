@@ -47,12 +47,14 @@ public:
         tuner::Workload workload{};
         workload.round_trips = round_trips;
         workload.walk_entries = static_cast<double>(below(5));
+        workload.switches = below(4) == 0 ? 0 : below(round_trips * 3);
         for (const vmcs::FieldIndex field : fields) {
             workload.fields[field].reads = below(3) == 0 ? 0 : below(round_trips * 2);
             workload.fields[field].writes = below(3) == 0 ? 0 : below(round_trips);
             workload.fields[field].reads_to_memory = below(workload.fields[field].reads + 1);
             workload.fields[field].writes_from_memory = below(workload.fields[field].writes + 1);
             workload.fields[field].changes = below(round_trips);
+            workload.fields[field].others = below(workload.switches + 1);
         }
         return workload;
     }
@@ -61,10 +63,11 @@ public:
         const auto number{[this](std::uint64_t limit) { return static_cast<double>(below(limit)); }};
         tuner::CostTable table{};
         for (tuner::FieldCosts& field : table.fields) {
-            field = {number(50), number(20), number(80), number(20), number(20), number(20),
-                     number(10), number(25), number(10), number(25), number(10)};
+            field = {number(50), number(20), number(80), number(20), number(20), number(20), number(10),
+                     number(25), number(10), number(25), number(10), number(6),  number(6),  number(6)};
         }
         table.fixed = number(100);
+        table.switch_shadow = number(30);
         return table;
     }
 

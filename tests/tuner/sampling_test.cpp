@@ -242,5 +242,28 @@ TEST(Sampling, WorkloadOfARecording) {
     EXPECT_EQ(workload.reads[rsp].most, 1U);
 }
 
+// Of 6,400 round trips 64 were sampled; RIP is in R, RFLAGS is not and its accesses all trap.
+TEST(Sampling, ChangesAreSeenWhereReadsAre) {
+    const auto rip{vmcs::index_of(Field::guest_rip)};
+    const auto rflags{vmcs::index_of(Field::guest_rflags)};
+    db::Totals totals{};
+    totals.counters.round_trips = 6400;
+    totals.sampled_round_trips = 64;
+    totals.sampled_round_trips_by_reason[10] = 64;
+    totals.sampled = {{rip, db::Access::read, 10, 64, 64}, {rflags, db::Access::read, 10, 32, 32}};
+    totals.accesses = {{rflags, db::Access::read, 10, 3168, 0},
+                       {rip, db::Access::read, vmcs::no_round_trip, 500, 0}};
+    totals.changes[rip] = {48, 0};
+    totals.changes[rflags] = {1600, 340};
+    totals.switches = 12'800;
+    const tuner::Workload workload{tuner::estimated_workload(tuner::sampled_workload_of(totals))};
+    EXPECT_EQ(workload.fields[rip].changes, 4800U) << "three in four of the sampled ones";
+    EXPECT_EQ(workload.fields[rflags].changes, 1600U) << "all of them were seen";
+    EXPECT_EQ(workload.fields[rflags].others, 340U);
+    EXPECT_EQ(workload.switches, 12'800U);
+    totals.changes[rip] = {};
+    EXPECT_EQ(tuner::estimated_workload(tuner::sampled_workload_of(totals)).fields[rip].changes, 6400U);
+}
+
 } // namespace
 } // namespace shadowtune

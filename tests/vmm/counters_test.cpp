@@ -204,6 +204,82 @@ TEST(AccessCounters, SampledRoundTripsAppearAtTheirEnd) {
     }
 }
 
+// In sampled round trips and others alike, and kept by a saved L1.
+TEST(AccessCounters, CountValuesThatAreOthers) {
+    const auto counters{std::make_unique<AccessCounters>()};
+    const vmcs::FieldIndex rip{vmcs::index_of(vmcs::Field::guest_rip)};
+    const vmcs::FieldIndex tsc{vmcs::index_of(vmcs::Field::tsc_offset)};
+    vmcs::FieldSet others{};
+    others.set(rip);
+    others.set(tsc);
+    counters->count_sampled(rip, Access::read);
+    counters->count_changed(rip, 10);
+    counters->count_changed(rip, 10);
+    std::uint64_t compared{0};
+    for (unsigned i{0}; i < 100; ++i) {
+        const bool compares{counters->compares_next_switch()};
+        counters->count_switch(i < 60 ? 10 : 12);
+        if (!compares) continue;
+        ++compared;
+        counters->count_others(others, 10);
+    }
+    EXPECT_EQ(compared, 100 / link::one_compared_in);
+    std::map<Key, std::uint64_t> found{};
+    const auto restored{std::make_unique<AccessCounters>()};
+    for (const auto& cell : counters->cells()) {
+        EXPECT_TRUE(link::is_known(cell));
+        found[key_of(cell)] = cell.count;
+        restored->restore(cell);
+    }
+    const std::map<Key, std::uint64_t> expected{{{0x681E, 8, 10}, 2},
+                                                {{0, 12, 10}, 60},
+                                                {{0, 12, 12}, 40},
+                                                {{0x681E, 9, 10}, compared * 17},
+                                                {{0x2010, 9, 10}, compared * 17}};
+    EXPECT_EQ(found, expected);
+    ASSERT_EQ(restored->cells().size(), expected.size());
+    for (std::size_t i{0}; i < expected.size(); ++i) {
+        EXPECT_EQ(key_of(restored->cells()[i]), key_of(counters->cells()[i]));
+        EXPECT_EQ(std::uint64_t{restored->cells()[i].count}, std::uint64_t{counters->cells()[i].count});
+    }
+}
+
+// An L1 that turns to and fro has both ways compared.
+TEST(AccessCounters, CompareBothWays) {
+    const auto counters{std::make_unique<AccessCounters>()};
+    std::uint64_t ways[2]{};
+    for (unsigned i{0}; i < 340; ++i) {
+        if (counters->compares_next_switch()) ++ways[i % 2];
+        counters->count_switch(10);
+    }
+    EXPECT_EQ(ways[0], 10U);
+    EXPECT_EQ(ways[1], 10U);
+}
+
+TEST(CounterRecords, NameWhatCanBeCounted) {
+    const auto known{[](std::uint16_t encoding, link::Counted counted) {
+        return link::is_known({encoding, static_cast<std::uint8_t>(counted), 10, 1});
+    }};
+    using link::Counted;
+    for (const Counted counted :
+         {Counted::reads, Counted::writes, Counted::memory_reads, Counted::memory_writes}) {
+        EXPECT_TRUE(known(0x2010, counted));
+        EXPECT_TRUE(known(0x2011, counted));
+        EXPECT_FALSE(known(0x7FFE, counted));
+    }
+    for (const Counted counted :
+         {Counted::sampled_reads, Counted::squared_writes, Counted::changed, Counted::other}) {
+        EXPECT_TRUE(known(0x2010, counted));
+        EXPECT_FALSE(known(0x2011, counted)) << "of the whole field";
+        EXPECT_FALSE(known(0x7FFE, counted));
+    }
+    for (const Counted counted : {Counted::sampled_round_trips, Counted::round_trips, Counted::switches}) {
+        EXPECT_TRUE(known(0, counted));
+        EXPECT_FALSE(known(0x2010, counted)) << "of no field";
+    }
+    EXPECT_FALSE(link::is_known({0, link::last_counted + 1, 10, 1}));
+}
+
 // A sampled round trip that never ends leaves plain counts, and nothing for the next one.
 TEST(AccessCounters, AbandonedSamplesArePlainCounts) {
     const auto counters{std::make_unique<AccessCounters>()};

@@ -202,5 +202,19 @@ TEST_F(Vmcs12Region, AWriteOfTheSameValueChangesNothing) {
     EXPECT_TRUE(vmcs12.in_vmcs02().empty());
 }
 
+TEST(Vmcs12Values, DifferInTheFieldsThatDoNotAgree) {
+    std::mt19937_64 random{43};
+    Vmcs12Values a{};
+    for (std::uint64_t& value : a.values)
+        value = random();
+    EXPECT_TRUE(difference(a, a).empty());
+    for (unsigned round{0}; round < 20; ++round) {
+        const vmcs::FieldSet changed{vmcs::testing::random_fields(random, 1 + round % 3)};
+        Vmcs12Values b{a};
+        changed.for_each([&](vmcs::FieldIndex field) { b.values[field] ^= 1ULL << (random() % 64); });
+        EXPECT_EQ(difference(a, b), changed);
+    }
+}
+
 } // namespace
 } // namespace shadowtune::nested

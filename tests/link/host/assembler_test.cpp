@@ -88,8 +88,9 @@ TEST(Assembler, IgnoresWhatWasNotAskedFor) {
 
 TEST(Assembler, RefusesRecordsThatTheCatalogueDoesNotKnow) {
     for (const CounterRecord record :
-         {CounterRecord{0x681F, 0, 0, 1}, CounterRecord{0x681E, 9, 0, 1}, CounterRecord{0x2011, 2, 0, 1},
-          CounterRecord{0x681E, 8, 0, 1}, CounterRecord{0x681E, 0, vmcs::reason_slots, 1}}) {
+         {CounterRecord{0x681F, 0, 0, 1}, CounterRecord{0x681E, last_counted + 1, 0, 1},
+          CounterRecord{0x2011, 2, 0, 1}, CounterRecord{0x2011, 8, 0, 1}, CounterRecord{0x681E, 10, 0, 1},
+          CounterRecord{0x681E, 12, 0, 1}, CounterRecord{0x681E, 0, vmcs::reason_slots, 1}}) {
         SnapshotAssembler assembler{1};
         assembler.expect(5);
         auto sent{number(fake_snapshot(5, 0, 3), 0)};
@@ -183,6 +184,27 @@ TEST(Guard, NamesTheOneCounterThatWentBack) {
         const auto field{vmcs::catalogue[vmcs::find(next.vcpus[0].counters[i].encoding)].symbol};
         EXPECT_NE(refused.error().find(field), std::string::npos) << refused.error();
         EXPECT_TRUE(guard.accept(make_snapshot(1, 5)).ok()) << "a refused snapshot must leave no trace";
+    }
+}
+
+TEST(Guard, NamesCountersOfEveryKind) {
+    const std::pair<Counter, std::string_view> kinds[]{
+        {{0x681E, Counted::memory_writes, 10, 5}, "memory writes of guest_rip after CPUID"},
+        {{0x681E, Counted::changed, 10, 5}, "changes of guest_rip after CPUID"},
+        {{0x681E, Counted::other, 10, 5}, "other values of guest_rip after CPUID"},
+        {{0, Counted::sampled_round_trips, 10, 5}, "sampled round trips after CPUID"},
+        {{0, Counted::round_trips, 10, 5}, "round trips after CPUID"},
+        {{0, Counted::switches, 10, 5}, "VMPTRLDs after CPUID"}};
+    for (const auto& [counter, name] : kinds) {
+        Snapshot snapshot{};
+        snapshot.vcpus.resize(1);
+        snapshot.vcpus[0].counters = {counter};
+        SnapshotGuard guard;
+        ASSERT_TRUE(guard.accept(snapshot).ok());
+        --snapshot.vcpus[0].counters[0].count;
+        const auto refused{guard.accept(snapshot)};
+        ASSERT_FALSE(refused.ok());
+        EXPECT_NE(refused.error().find(name), std::string::npos) << refused.error();
     }
 }
 
