@@ -32,6 +32,7 @@ constexpr std::array<std::string_view, quantity_count> quantity_names{
     "switch, read",
     "switch, read changed",
     "switch, write",
+    "switch, fetch",
     "exit and entry",
     "VMPTRLD",
     "VMCLEAR",

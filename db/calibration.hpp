@@ -32,14 +32,15 @@ enum class Quantity : std::uint8_t {
     sync_write_changed,   // besides, where L1 has; `dirty` is not in it
     shadow,               // per round trip: having a shadow VMCS that L0 reads and writes
     switch_shadow,        // at each VMPTRLD to another VMCS in a round trip: having one
-    switch_read,          // likewise: a field of R whose value is the same in both; of its type
+    switch_read,          // likewise: a field of R whose value is the same in both
     switch_read_changed,  // besides, where it is another
     switch_write,         // likewise: a field of W
+    switch_fetch,         // at the first of a round trip: a field whose value is still in vmcs02
     exit_entry,           // a VM exit and the entry that answers it, with the least work between them
     vmptrld,              // a VMPTRLD
     vmclear,              // a VMCLEAR of a VMCS that is current
 };
-inline constexpr std::size_t quantity_count{24};
+inline constexpr std::size_t quantity_count{25};
 
 // As in the file, and for people.
 [[nodiscard]] std::string_view text(Quantity quantity);

@@ -250,8 +250,7 @@ Result<void, Error> RecordingReader::read_changes(Totals& totals, SnapshotRange 
             ") WHERE reason <> ?7 GROUP BY 1, 2",
         [&](const Statement& row) -> Result<void, Error> {
             const auto change{static_cast<Change>(row.bits(0))};
-            const vmcs::FieldIndex field{change == Change::of_vmcs ? vmcs::FieldIndex{0}
-                                                                   : vmcs::find(row.bits(1))};
+            const vmcs::FieldIndex field{is_of_field(change) ? vmcs::find(row.bits(1)) : vmcs::FieldIndex{0}};
             if (field == vmcs::no_field) return damaged(*m_database, "a change of an unknown field");
             add_change(totals, change, field, row.bits(2));
             return {};

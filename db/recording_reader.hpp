@@ -58,6 +58,7 @@ struct Totals {
     std::uint64_t sampled_round_trips{0};
     std::array<ChangeTotal, vmcs::field_count> changes{}; // all 0 in recordings made before schema 8
     std::uint64_t switches{0};                            // likewise: VMPTRLDs to another VMCS in round trips
+    std::uint64_t switched_round_trips{0};                // likewise: round trips that had one
     VcpuCounters counters;
     std::uint64_t reads{0}; // all
     std::uint64_t writes{0};

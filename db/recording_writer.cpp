@@ -125,7 +125,7 @@ Result<void, Error> RecordingWriter::write_sampled(const VcpuSnapshot& vcpu, Row
 
 Result<void, Error> RecordingWriter::write_changes(const VcpuSnapshot& vcpu, Rows& rows) {
     for (const auto& [change, encoding, reason, count] : vcpu.changes) {
-        const bool of_field{change != Change::of_vmcs};
+        const bool of_field{is_of_field(change)};
         if (of_field && (vmcs::find(encoding) == vmcs::no_field || vmcs::is_high_half(encoding)))
             return unknown_field();
         const auto table{static_cast<CountTable>(static_cast<std::uint8_t>(CountTable::change_at_exit) +

@@ -44,6 +44,7 @@ private:
         change_at_exit,
         change_at_switch,
         change_of_vmcs,
+        change_of_vmcs_once,
     };
     // encoding: no_encoding for the round trips themselves
     using Key = std::tuple<CountTable, std::uint16_t, vmcs::Encoding, Access, std::uint8_t>;

@@ -85,14 +85,19 @@ struct SampledCount {
 
 // How what the shadow VMCS has to hold becomes another value.
 enum class Change : std::uint8_t {
-    at_exit = 0,   // of a field: L1's first trapped VMREAD after an exit found another value than before
-    at_switch = 1, // of a field: the VMCS that L1 turned to has another value; estimated
-    of_vmcs = 2,   // VMPTRLDs in round trips that made another VMCS current
+    at_exit = 0,      // of a field: L1's first trapped VMREAD after an exit found another value than before
+    at_switch = 1,    // of a field: the VMCS that L1 turned to has another value; estimated
+    of_vmcs = 2,      // VMPTRLDs in round trips that made another VMCS current
+    of_vmcs_once = 3, // round trips that had one of these
 };
+
+[[nodiscard]] constexpr bool is_of_field(Change change) {
+    return change == Change::at_exit || change == Change::at_switch;
+}
 
 struct ChangeCount {
     Change change{Change::at_exit};
-    vmcs::Encoding encoding{0};               // even; 0 of_vmcs
+    vmcs::Encoding encoding{0};               // even; 0 where it is of no field
     std::uint8_t reason{vmcs::no_round_trip}; // as of AccessCount
     std::uint64_t count{0};
 };

@@ -8,10 +8,11 @@ const std::string_view schema_v8{R"sql(
 CREATE TABLE change_count (
     snapshot_id INTEGER NOT NULL REFERENCES snapshot (id),
     vcpu        INTEGER NOT NULL,
-    change      INTEGER NOT NULL CHECK (change IN (0, 1, 2)), -- 0 at an exit: L1's first trapped VMREAD found another value;
+    change      INTEGER NOT NULL CHECK (change IN (0, 1, 2, 3)), -- 0 at an exit: L1's first trapped VMREAD found another value;
                                                               -- 1 at a switch: the VMCS turned to has another value, estimated;
-                                                              -- 2 the switches themselves: VMPTRLDs to another VMCS in round trips
-    encoding    INTEGER NOT NULL, -- of the full field: even; 0 for switches
+                                                              -- 2 the switches themselves: VMPTRLDs to another VMCS in round trips;
+                                                              -- 3 round trips with a switch
+    encoding    INTEGER NOT NULL, -- of the full field: even; 0 for 2 and 3
     reason      INTEGER NOT NULL,
     count       INTEGER NOT NULL,
     PRIMARY KEY (snapshot_id, vcpu, change, encoding, reason)

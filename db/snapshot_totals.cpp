@@ -84,6 +84,7 @@ void add_change(Totals& totals, Change change, vmcs::FieldIndex field, std::uint
     case Change::at_exit: totals.changes[field].at_exit += count; break;
     case Change::at_switch: totals.changes[field].at_switch += count; break;
     case Change::of_vmcs: totals.switches += count; break;
+    case Change::of_vmcs_once: totals.switched_round_trips += count; break;
     }
 }
 

@@ -16,7 +16,7 @@ namespace shadowtune::db {
 // One more access of round trips that were not sampled, or of none, to its list and to all sums.
 void add_access(Totals& totals, const AccessTotal& access);
 
-// So many changes more in round trips; `field` is not looked at where it is a change of the VMCS.
+// So many changes more in round trips; `field` is looked at where they are of a field.
 void add_change(Totals& totals, Change change, vmcs::FieldIndex field, std::uint64_t count);
 
 } // namespace shadowtune::db

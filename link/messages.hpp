@@ -205,10 +205,11 @@ enum class Counted : std::uint8_t {
     other =
         9, // likewise: VMPTRLDs counted in `switches` after which it had another value; see one_compared_in
     sampled_round_trips = 10,
-    round_trips = 11, // all, by basic exit reason of the L2 exit
-    switches = 12,    // VMPTRLDs in round trips that made another VMCS current
+    round_trips = 11,          // all, by basic exit reason of the L2 exit
+    switches = 12,             // VMPTRLDs in round trips that made another VMCS current
+    switched_round_trips = 13, // round trips that had one of these
 };
-inline constexpr std::uint8_t last_counted{12};
+inline constexpr std::uint8_t last_counted{13};
 
 // At one switch in so many the two VMCSs are compared, and each difference counts as so many in `other`. Odd,
 // since an L1 that turns from one VMCS to another turns back again.

@@ -1,7 +1,6 @@
 #include "profiler/calibration_plan.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdio>
 
@@ -232,40 +231,45 @@ private:
                idle(m_base) - idle({}) - guest_read - guest_read - changed - guest_write);
     }
 
-    // Turning to the second VMCS and back, in the mean of both. Once in a round trip, as L1s do it: the first
-    // time brings over from vmcs02 what the exit has not.
+    // Turning to the second VMCS or back once more, in the mean of both.
     [[nodiscard]] Ticks turn(const vmcs::ShadowSets& sets) {
-        return (point(Access::turn, other_in_second, 1, sets) - idle(sets)) / 2;
+        constexpr unsigned many{3};
+        return (point(Access::turn, other_in_second, many, sets) -
+                point(Access::turn, other_in_second, 1, sets)) /
+               (2 * (many - 1));
+    }
+    // To it and back for the first time in a round trip.
+    [[nodiscard]] Ticks first_pair(const vmcs::ShadowSets& sets) {
+        return point(Access::turn, other_in_second, 1, sets) - idle(sets);
     }
 
     void plan_switches() {
         const Ticks base{turn(m_base)};
         vmcs::ShadowSets everything{m_base};
-        std::array<Ticks, std::size(types)> reads{};
-        for (const Type type : types) {
-            vmcs::FieldSet of{};
-            for (const Width width : widths)
-                of |= members(type, width);
-            of.clear(other_in_second);
-            if (of.empty()) continue;
-            vmcs::ShadowSets sets{m_base};
-            sets.read |= of;
+        vmcs::ShadowSets left_by_exit{m_base};
+        each_class([&](Type type, Width, const vmcs::FieldSet& of) {
             everything.read |= of;
-            Ticks& read{reads[static_cast<std::size_t>(type)]};
-            read = (turn(sets) - base) / static_cast<double>(of.count());
-            figure(Quantity::switch_read, type, {}, read);
-        }
+            if (type == Type::guest_state || type == Type::read_only_data) left_by_exit.read |= of;
+        });
+        everything.read.clear(other_in_second);
+        const auto added{[&](const vmcs::FieldSet& to, const vmcs::FieldSet& set) {
+            return static_cast<double>(set.count() - to.count());
+        }};
         const Ticks all_read{turn(everything)};
+        const Ticks read{(all_read - base) / added(m_base.read, everything.read)};
         everything.write = everything.read & m_allowed.write;
-        const Ticks write{(turn(everything) - all_read) /
-                          static_cast<double>(everything.write.count() - m_base.write.count())};
-        figure(Quantity::switch_write, {}, {}, write);
+        const Ticks write{(turn(everything) - all_read) / added(m_base.write, everything.write)};
         vmcs::ShadowSets more{m_base};
         more.read.set(other_in_second);
-        const Ticks changed{turn(more) - base - reads[static_cast<std::size_t>(Type::host_state)]};
+        const Ticks changed{turn(more) - base - read};
+        figure(Quantity::switch_read, {}, {}, read);
         figure(Quantity::switch_read_changed, {}, {}, changed);
-        const Ticks guest_read{reads[static_cast<std::size_t>(Type::guest_state)]};
-        figure(Quantity::switch_shadow, {}, {}, base - turn({}) - guest_read - guest_read - changed - write);
+        figure(Quantity::switch_write, {}, {}, write);
+        figure(Quantity::switch_shadow, {}, {}, base - turn({}) - read - read - changed - write);
+        // What is in R by then is not brought over.
+        const Ticks saved{(first_pair(left_by_exit) - first_pair(m_base)) /
+                          added(m_base.read, left_by_exit.read)};
+        figure(Quantity::switch_fetch, {}, {}, read + read - saved);
     }
 
     vmcs::ShadowSets m_allowed;

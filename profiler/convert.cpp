@@ -46,6 +46,7 @@ void add_counters(db::VcpuSnapshot& out, const std::vector<link::Counter>& count
         case Counted::changed: add_change(db::Change::at_exit, counter); break;
         case Counted::other: add_change(db::Change::at_switch, counter); break;
         case Counted::switches: add_change(db::Change::of_vmcs, counter); break;
+        case Counted::switched_round_trips: add_change(db::Change::of_vmcs_once, counter); break;
         }
     }
     for (const auto& [key, counts] : plain) {

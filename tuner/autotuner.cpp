@@ -26,6 +26,7 @@ void choose(vmcs::ShadowSets& sets, vmcs::FieldIndex field, Choice choice) {
     use.reads = reads;
     use.writes = writes;
     use.switches = evidence.switches;
+    use.switched_round_trips = evidence.switched_round_trips;
     return use;
 }
 
@@ -42,11 +43,11 @@ void choose(vmcs::ShadowSets& sets, vmcs::FieldIndex field, Choice choice) {
 [[nodiscard]] Workload workload_of(const Evidence& evidence) {
     Workload workload{};
     workload.round_trips = evidence.round_trips;
-    workload.switches =
-        static_cast<std::uint64_t>(evidence.switches * static_cast<double>(evidence.round_trips));
-    const auto count{[&](const RateInterval& rate) {
-        return static_cast<std::uint64_t>(rate.estimate * static_cast<double>(evidence.round_trips));
-    }};
+    const auto trips{static_cast<double>(evidence.round_trips)};
+    workload.switches = static_cast<std::uint64_t>(evidence.switches * trips);
+    workload.switched_round_trips = static_cast<std::uint64_t>(evidence.switched_round_trips * trips);
+    const auto count{
+        [&](const RateInterval& rate) { return static_cast<std::uint64_t>(rate.estimate * trips); }};
     for (std::size_t field{0}; field < vmcs::field_count; ++field) {
         const std::uint64_t reads{count(evidence.reads[field])};
         const std::uint64_t writes{count(evidence.writes[field])};

@@ -126,7 +126,8 @@ CostTable measured_costs(const db::Calibration& calibration) {
         costs.sync_read_changed = of(Quantity::sync_read_changed);
         costs.sync_write = of(Quantity::sync_write);
         costs.sync_write_changed = of(Quantity::sync_write_changed);
-        costs.switch_read = figures.of(Quantity::switch_read, by_its_place(field));
+        costs.switch_read = of(Quantity::switch_read);
+        costs.switch_fetch = lies_in_vmcs02(field) ? of(Quantity::switch_fetch) : 0;
         costs.switch_read_changed = of(Quantity::switch_read_changed);
         costs.switch_write = of(Quantity::switch_write);
     }

@@ -30,6 +30,8 @@ struct FieldCosts {
     double switch_read{0};         // R
     double switch_read_changed{0}; // besides, where that VMCS has another value
     double switch_write{0};        // W
+    // At the first of a round trip, where neither R nor a VMREAD of L1 has brought the value from vmcs02.
+    double switch_fetch{0};
 };
 
 struct CostTable {

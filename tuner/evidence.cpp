@@ -12,7 +12,9 @@ Evidence evidence_of(const db::Totals& totals, const vmcs::ShadowSets& in_force,
         (access.access == db::Access::read ? reads : writes)[access.field] += access.count;
     }
     if (evidence.round_trips != 0) {
-        evidence.switches = static_cast<double>(totals.switches) / static_cast<double>(evidence.round_trips);
+        const auto round_trips{static_cast<double>(evidence.round_trips)};
+        evidence.switches = static_cast<double>(totals.switches) / round_trips;
+        evidence.switched_round_trips = static_cast<double>(totals.switched_round_trips) / round_trips;
     }
     const SampledWorkload sampled{sampled_workload_of(totals)};
     const auto rate{[&](std::uint64_t trapped, const SampledCount& count, bool shadowed) -> RateInterval {

@@ -11,7 +11,8 @@ struct Evidence {
     std::uint64_t round_trips{0};
     std::array<RateInterval, vmcs::field_count> reads{};
     std::array<RateInterval, vmcs::field_count> writes{};
-    double switches{0}; // per round trip
+    double switches{0};             // per round trip
+    double switched_round_trips{0}; // likewise: 1 at most
 };
 
 // `in_force`: empty in mode trap. Without round trips nothing is known: intervals are without end.

@@ -85,7 +85,8 @@ void add(vmcs::ShadowSets& sets, vmcs::FieldIndex field, bool write) {
             static_cast<double>(field.writes_from_memory),
             workload.walk_entries,
             static_cast<double>(workload.switches),
-            static_cast<double>(field.others)};
+            static_cast<double>(field.others),
+            static_cast<double>(workload.switched_round_trips)};
 }
 
 [[nodiscard]] double fixed_cost_of(const Workload& workload, const CostTable& costs) {
@@ -109,7 +110,8 @@ double read_cost(const FieldUse& use, const FieldCosts& costs, bool shadowed) {
     }
     return use.reads * costs.trap_read +
            use.reads_to_memory * (costs.memory_read + use.walk_entries * costs.walk_entry) +
-           std::min(use.reads, use.round_trips) * costs.fetch;
+           std::min(use.reads, use.round_trips) * costs.fetch +
+           std::max(use.switched_round_trips - use.reads, 0.0) * costs.switch_fetch;
 }
 
 double write_cost(const FieldUse& use, const FieldCosts& costs, bool shadowed, bool read_shadowed) {

@@ -43,6 +43,7 @@ struct FieldUse {
     double walk_entries{0};       // as in Workload
     double switches{0};
     double others{0};
+    double switched_round_trips{0};
 };
 // What its reads cost, and its writes, trapped or shadowed. Each VMWRITE counts as one of a new value.
 [[nodiscard]] double read_cost(const FieldUse& use, const FieldCosts& costs, bool shadowed);

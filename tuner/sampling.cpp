@@ -100,6 +100,7 @@ SampledWorkload sampled_workload_of(const db::Totals& totals) {
     workload.sampled_round_trips = totals.sampled_round_trips;
     workload.round_trips = totals.counters.round_trips;
     workload.switches = totals.switches;
+    workload.switched_round_trips = totals.switched_round_trips;
     // Of each reason: what is not listed was not accessed.
     std::array<std::array<std::uint64_t, 2>, vmcs::field_count> seen{};
     for (const db::SampledTotal& total : totals.sampled) {
@@ -136,6 +137,7 @@ Workload estimated_workload(const SampledWorkload& sampled) {
     if (sampled.sampled_round_trips == 0) return workload;
     workload.round_trips = sampled.round_trips;
     workload.switches = sampled.switches;
+    workload.switched_round_trips = sampled.switched_round_trips;
     const double scale{static_cast<double>(sampled.round_trips) /
                        static_cast<double>(sampled.sampled_round_trips)};
     const auto estimate{[scale](const SampledCount& count) {
@@ -210,6 +212,7 @@ SampledDecision decide(const SampledWorkload& workload, const CostTable& costs,
         FieldUse use{};
         use.changes = static_cast<double>(estimated.fields[index].changes) / round_trips;
         use.switches = static_cast<double>(estimated.switches) / round_trips;
+        use.switched_round_trips = static_cast<double>(estimated.switched_round_trips) / round_trips;
         use.others = static_cast<double>(estimated.fields[index].others) / round_trips;
         const Field field{rate_interval(workload.reads[index], workload, confidence),
                           rate_interval(workload.writes[index], workload, confidence),

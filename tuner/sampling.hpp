@@ -30,6 +30,7 @@ struct SampledWorkload {
     std::uint64_t sampled_round_trips{0};
     std::uint64_t round_trips{0}; // all, sampled or not
     std::uint64_t switches{0};    // in all of them
+    std::uint64_t switched_round_trips{0};
     std::array<std::uint64_t, vmcs::field_count> others{};
     // A field in R is read in sampled round trips alone, and so are its changes; of any other all are seen.
     std::array<double, vmcs::field_count> changes_per_read{};

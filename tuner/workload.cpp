@@ -23,6 +23,7 @@ Workload workload_of(const db::Totals& totals) {
         workload.fields[i].others = totals.changes[i].at_switch;
     }
     workload.switches = totals.switches;
+    workload.switched_round_trips = totals.switched_round_trips;
     assume_rip_changes(workload);
     const std::uint64_t operands{totals.counters.memory_reads + totals.counters.memory_writes};
     if (operands != 0) {

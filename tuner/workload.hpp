@@ -27,7 +27,8 @@ struct FieldAccesses {
 struct Workload {
     std::array<FieldAccesses, vmcs::field_count> fields{};
     std::uint64_t round_trips{0};
-    std::uint64_t switches{0}; // VMPTRLDs in round trips that make another VMCS current
+    std::uint64_t switches{0};             // VMPTRLDs in round trips that make another VMCS current
+    std::uint64_t switched_round_trips{0}; // round trips that have one
     // Of L1's paging structures, read for an operand in memory: L0 has to walk them.
     double walk_entries{0};
 };

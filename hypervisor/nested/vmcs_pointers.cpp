@@ -72,7 +72,8 @@ void turn_to(Vcpu& vcpu, std::uint64_t pointer) {
     // Who handles an exit may turn to another VMCS for it, or to a shadow VMCS, as a hypervisor does that
     // nests others; who turns to one that is to be launched makes a guest.
     if (!vcpu.vmcs12.launched && !vcpu.vmcs12.is_shadow()) stop_round_trip(vcpu);
-    if (vcpu.reason != vmcs::no_round_trip) vcpu.counters->count_switch(vcpu.reason);
+    if (vcpu.reason != vmcs::no_round_trip)
+        vcpu.counters->count_switch(vcpu.statistics.round_trips, vcpu.reason);
 }
 
 // The same where the VMCSs are compared. The last one's values are still there.

@@ -35,9 +35,12 @@ public:
         add(place_of(field, false, link::Access::read), Family::values, reason, 1);
     }
 
-    // A VMPTRLD in a round trip has made another VMCS current.
-    void count_switch(std::uint8_t reason) {
+    // A VMPTRLD in the round trip of this number has made another VMCS current.
+    void count_switch(std::uint64_t round_trip, std::uint8_t reason) {
         add_without_field(link::Counted::switches, reason, 1);
+        if (m_switched_round_trip != round_trip)
+            add_without_field(link::Counted::switched_round_trips, reason, 1);
+        m_switched_round_trip = round_trip;
         m_switches = compares_next_switch() ? 0 : m_switches + 1;
     }
     // Whether count_others() is to follow the next count_switch().
@@ -89,6 +92,7 @@ private:
     // Each of reads and writes, in the order of link::Counted; of values, those that changed and others.
     enum class Family : std::uint8_t { plain = 0, sampled = 1, squared = 2, memory = 3, values = 4 };
     static constexpr std::size_t families{5};
+    static constexpr auto first_without_field{static_cast<std::size_t>(link::Counted::sampled_round_trips)};
     // Who is accessed and how: four for each field, by high half and kind of access.
     static constexpr std::size_t places{vmcs::field_count * 4};
 
@@ -112,11 +116,10 @@ private:
         add_to(m_slots[(place * families + static_cast<std::size_t>(family)) * vmcs::reason_slots + reason],
                {encoding, counted, reason, times});
     }
-    // Sampled round trips, or switches.
+    // What is of no field but the round trips themselves, which are counted elsewhere.
     void add_without_field(link::Counted counted, std::uint8_t reason, std::uint64_t times) {
-        const bool of_switches{counted == link::Counted::switches};
-        add_to((of_switches ? m_switch_slots : m_round_trip_slots)[reason],
-               {0, static_cast<std::uint8_t>(counted), reason, times});
+        const auto number{static_cast<std::uint8_t>(counted)};
+        add_to(m_slots_without_field[number - first_without_field][reason], {0, number, reason, times});
     }
     void add_to(std::uint16_t& slot, const link::CounterRecord& more) {
         if (slot != 0) {
@@ -131,12 +134,12 @@ private:
     }
 
     std::uint16_t m_slots[places * families * vmcs::reason_slots]{}; // number of the cell plus 1
-    std::uint16_t m_round_trip_slots[vmcs::reason_slots]{};
-    std::uint16_t m_switch_slots[vmcs::reason_slots]{};
+    std::uint16_t m_slots_without_field[link::last_counted + 1 - first_without_field][vmcs::reason_slots]{};
     link::CounterRecord m_cells[capacity]{};
     std::size_t m_used{0};
     std::uint64_t m_lost{0};
     std::uint64_t m_switches{0}; // since two VMCSs were compared
+    std::uint64_t m_switched_round_trip{~std::uint64_t{0}};
 
     std::uint32_t m_in_trip[places]{}; // of the sampled round trip that is under way
     std::uint16_t m_touched[places]{};

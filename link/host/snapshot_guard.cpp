@@ -47,6 +47,7 @@ struct Named {
     if (counter.counted == Counted::sampled_round_trips) return "sampled round trips" + after;
     if (counter.counted == Counted::round_trips) return "round trips" + after;
     if (counter.counted == Counted::switches) return "VMPTRLDs" + after;
+    if (counter.counted == Counted::switched_round_trips) return "round trips with VMPTRLDs" + after;
     const std::string of{" of " + std::string{vmcs::catalogue[vmcs::find(counter.encoding)].symbol} + after};
     if (counter.counted == Counted::changed) return "changes" + of;
     if (counter.counted == Counted::other) return "other values" + of;

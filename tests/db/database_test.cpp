@@ -258,68 +258,60 @@ TEST(Migration, ReleasedVersionsAreFrozen) {
     EXPECT_EQ(hash_of(db::schema_v7), 8739191917535303921U);
 }
 
+// A file of an older version with one recording, whose rows these are, as it opens now.
+[[nodiscard]] db::Database open_older(const std::filesystem::path& path, std::size_t version,
+                                      const std::string& rows, OpenMode mode) {
+    {
+        auto connection{raw(path)};
+        EXPECT_TRUE(db::migrate(connection, db::migrations().first(version)).ok());
+        EXPECT_TRUE(db::write_names(connection).ok());
+        EXPECT_TRUE(connection
+                        .execute("INSERT INTO machine VALUES (1, 7, '', 0, 0, 0, 1, '', 0);"
+                                 "INSERT INTO recording VALUES (1, 1, 'linux', 'L', '', '', '', 1, NULL);" +
+                                 rows)
+                        .ok());
+    }
+    auto database{db::Database::open(path, mode)};
+    EXPECT_TRUE(database.ok());
+    EXPECT_EQ(database.value().connection().integer("PRAGMA user_version").value(), db::schema_version());
+    return std::move(database).value();
+}
+
 // A file of version 1, with counts in it, says the same when it has moved forward.
 TEST(Migration, FromVersionOne) {
     const TemporaryFolder folder{};
-    {
-        auto connection{raw(folder / "v1.db")};
-        ASSERT_TRUE(db::migrate(connection, std::span{db::migrations().data(), 1}).ok());
-        ASSERT_TRUE(db::write_names(connection).ok());
-        ASSERT_TRUE(
-            connection
-                .execute(
-                    "INSERT INTO machine VALUES (1, 7, '', 0, 0, 0, 1, '', 0);"
-                    "INSERT INTO recording VALUES (1, 1, 'linux', 'L', '', '', '', 1, NULL);"
-                    "INSERT INTO snapshot VALUES (1, 1, 1, 1, 0, 0, 0, 0), (2, 1, 2, 2, 0, 0, 0, 0);"
-                    "INSERT INTO access_count VALUES (1, 0, 0x681E, 0, 10, 5), (2, 0, 0x681E, 0, 10, 12),"
-                    " (1, 0, 0x681C, 0, 10, 4);")
-                .ok());
-    }
-    auto database{db::Database::open(folder / "v1.db", OpenMode::read)};
-    ASSERT_TRUE(database.ok()) << database.error().message;
-    EXPECT_EQ(database.value().connection().integer("PRAGMA user_version").value(), db::schema_version());
-    auto reader{db::RecordingReader::open(database.value())};
+    auto database{
+        open_older(folder / "v1.db", 1,
+                   "INSERT INTO snapshot VALUES (1, 1, 1, 1, 0, 0, 0, 0), (2, 1, 2, 2, 0, 0, 0, 0);"
+                   "INSERT INTO access_count VALUES (1, 0, 0x681E, 0, 10, 5), (2, 0, 0x681E, 0, 10, 12),"
+                   " (1, 0, 0x681C, 0, 10, 4);",
+                   OpenMode::read)};
+    auto reader{db::RecordingReader::open(database)};
     ASSERT_TRUE(reader.ok());
     const auto totals{reader.value().totals({1, 2})};
     ASSERT_TRUE(totals.ok()) << totals.error().message;
     EXPECT_EQ(totals.value().fields[vmcs::find(0x681E)].reads, 7U);
     EXPECT_EQ(totals.value().fields[vmcs::find(0x681C)].reads, 0U);
     EXPECT_EQ(reader.value().totals({0, 2}).value().fields[vmcs::find(0x681C)].reads, 4U);
-    EXPECT_EQ(
-        database.value().connection().integer("SELECT complete FROM snapshot WHERE sequence = 1").value(), 1);
+    EXPECT_EQ(database.connection().integer("SELECT complete FROM snapshot WHERE sequence = 1").value(), 1);
 }
 
 // One of version 7 has no changes; it takes them from now on.
 TEST(Migration, FromVersionSeven) {
     const TemporaryFolder folder{};
-    {
-        auto connection{raw(folder / "v7.db")};
-        ASSERT_TRUE(db::migrate(connection, std::span{db::migrations().data(), 7}).ok());
-        ASSERT_TRUE(db::write_names(connection).ok());
-        ASSERT_TRUE(
-            connection
-                .execute(
-                    "INSERT INTO machine VALUES (1, 7, '', 0, 0, 0, 1, '', 0);"
-                    "INSERT INTO recording VALUES (1, 1, 'linux', 'L', '', '', '', 1, NULL);"
-                    "INSERT INTO snapshot VALUES (1, 1, 1, 1, 0, 0, 0, 0, 1), (2, 1, 2, 2, 0, 0, 0, 0, 0);"
-                    "INSERT INTO access_count VALUES (1, 0, 0x681E, 0, 10, 5, 2),"
-                    " (2, 0, 0x681E, 0, 10, 12, 6);")
-                .ok());
-    }
-    auto database{db::Database::open(folder / "v7.db", OpenMode::append)};
-    ASSERT_TRUE(database.ok()) << database.error().message;
-    EXPECT_EQ(database.value().connection().integer("PRAGMA user_version").value(), db::schema_version());
-    const auto reader{db::RecordingReader::open(database.value())};
-    ASSERT_TRUE(reader.ok());
-    const auto totals{reader.value().totals({1, 2})};
-    ASSERT_TRUE(totals.ok()) << totals.error().message;
-    ASSERT_EQ(totals.value().accesses.size(), 1U);
-    EXPECT_EQ(totals.value().accesses[0].count, 7U);
-    EXPECT_EQ(totals.value().accesses[0].in_memory, 4U);
-    EXPECT_EQ(totals.value().changes[vmcs::find(0x681E)].at_exit, 0U);
-    EXPECT_EQ(totals.value().switches, 0U);
-    auto writer{
-        db::RecordingWriter::begin(database.value(), test::sample_machine(), test::sample_labels(), 1)};
+    auto database{open_older(
+        folder / "v7.db", 7,
+        "INSERT INTO snapshot VALUES (1, 1, 1, 1, 0, 0, 0, 0, 1), (2, 1, 2, 2, 0, 0, 0, 0, 0);"
+        "INSERT INTO access_count VALUES (1, 0, 0x681E, 0, 10, 5, 2), (2, 0, 0x681E, 0, 10, 12, 6);",
+        OpenMode::append)};
+    const db::RecordingReader reader{db::RecordingReader::open(database).value()};
+    const db::Totals totals{reader.totals({1, 2}).value()};
+    ASSERT_EQ(totals.accesses.size(), 1U);
+    EXPECT_EQ(totals.accesses[0].count, 7U);
+    EXPECT_EQ(totals.accesses[0].in_memory, 4U);
+    EXPECT_EQ(totals.changes[vmcs::find(0x681E)].at_exit, 0U);
+    EXPECT_EQ(totals.switches, 0U);
+    auto writer{db::RecordingWriter::begin(database, test::sample_machine(), test::sample_labels(), 1)};
     ASSERT_TRUE(writer.ok());
     EXPECT_TRUE(writer.value().add_snapshot(test::sample_snapshot(10)).ok());
 }

@@ -240,18 +240,20 @@ TEST_F(Recording, ChangesComeBack) {
                          {db::Change::at_exit, 0x681E, vmcs::no_round_trip, scale * 100},
                          {db::Change::at_switch, 0x0000, 10, scale * 17},
                          {db::Change::at_switch, 0x681E, 10, 17},
-                         {db::Change::of_vmcs, 0, 10, scale * 4}};
+                         {db::Change::of_vmcs, 0, 10, scale * 4},
+                         {db::Change::of_vmcs_once, 0, 10, scale * 3}};
         snapshot.vcpus.push_back(state);
         return snapshot;
     }};
     ASSERT_TRUE(writer.add_snapshot(snapshot_of(3)).ok());
     ASSERT_TRUE(writer.add_snapshot(snapshot_of(13)).ok());
-    EXPECT_EQ(count("change_count"), 6 + 5) << "what did not change has no row";
+    EXPECT_EQ(count("change_count"), 7 + 6) << "what did not change has no row";
     const auto reader{RecordingReader::open(m_database)};
     const auto totals{reader.value().totals({1, 2})};
     ASSERT_TRUE(totals.ok()) << totals.error().message;
     const db::Totals& t{totals.value()};
     EXPECT_EQ(t.switches, 40U);
+    EXPECT_EQ(t.switched_round_trips, 30U);
     EXPECT_EQ(t.changes[vmcs::find(0x681E)].at_exit, 30U) << "in round trips";
     EXPECT_EQ(t.changes[vmcs::find(0x681E)].at_switch, 0U);
     EXPECT_EQ(t.changes[vmcs::find(0)].at_switch, 170U);

@@ -79,6 +79,7 @@ TEST(SnapshotTotals, ChangesAreThoseInRoundTrips) {
         for (db::VcpuSnapshot& vcpu : snapshot.vcpus) {
             vcpu.changes = {{db::Change::of_vmcs, 0, 10, scale},
                             {db::Change::of_vmcs, 0, 12, scale * 2},
+                            {db::Change::of_vmcs_once, 0, 12, scale},
                             {db::Change::at_switch, 0x681E, 10, scale * 17},
                             {db::Change::at_exit, 0x681E, 12, scale * 3},
                             {db::Change::at_exit, 0x681E, vmcs::no_round_trip, scale * 5}};
@@ -87,6 +88,7 @@ TEST(SnapshotTotals, ChangesAreThoseInRoundTrips) {
     }};
     const db::Totals totals{db::totals_between(snapshot_of(3), snapshot_of(13))};
     EXPECT_EQ(totals.switches, 60U);
+    EXPECT_EQ(totals.switched_round_trips, 20U);
     EXPECT_EQ(totals.changes[vmcs::find(0x681E)].at_switch, 340U);
     EXPECT_EQ(totals.changes[vmcs::find(0x681E)].at_exit, 60U);
     EXPECT_EQ(totals.changes[vmcs::find(0)].at_exit, 0U);

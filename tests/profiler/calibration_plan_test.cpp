@@ -43,7 +43,10 @@ public:
         constexpr double loop{3};
         sum += loop * static_cast<double>(times);
         if (kind == '-' || times == 0) return sum;
-        if (kind == 't') return sum + static_cast<double>(times) * (1 + 2 * turn(vmcs::find(encoding), sets));
+        if (kind == 't') {
+            const double pair{1 + 2 * turn(vmcs::find(encoding), sets)};
+            return sum + static_cast<double>(times) * pair + first_turn(sets);
+        }
         const vmcs::FieldIndex field{vmcs::find(encoding)};
         const bool reads{kind == 'r' || kind == 'R' || kind == 'P'};
         return sum +
@@ -63,11 +66,22 @@ private:
     [[nodiscard]] static double turn(vmcs::FieldIndex other, const vmcs::ShadowSets& sets) {
         double sum{sets.hot_set().empty() ? 0 : truth(Quantity::switch_shadow, {}, {})};
         sets.read.for_each([&](vmcs::FieldIndex i) {
-            sum += of_type(Quantity::switch_read, i);
+            sum += truth(Quantity::switch_read, {}, {});
             const bool changed{i == other || i == vmcs::index_of(Field::guest_rip)};
             if (changed) sum += truth(Quantity::switch_read_changed, {}, {});
         });
         return sum + static_cast<double>(sets.write.count()) * truth(Quantity::switch_write, {}, {});
+    }
+
+    // What lies in vmcs02 and is not in R.
+    [[nodiscard]] static double first_turn(const vmcs::ShadowSets& sets) {
+        double sum{0};
+        for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
+            const Type type{vmcs::catalogue[i].type};
+            const bool left{type == Type::read_only_data || type == Type::guest_state};
+            sum += left && !sets.read.test(i) ? truth(Quantity::switch_fetch, {}, {}) : 0;
+        }
+        return sum;
     }
 
     [[nodiscard]] static double read(char kind, vmcs::FieldIndex field, const vmcs::ShadowSets& sets) {
@@ -122,7 +136,7 @@ TEST(CalibrationPlan, FindsEachCost) {
         EXPECT_EQ(f.repetitions, 1U);
     }
     // The others are no costs of round trips.
-    for (std::size_t i{0}; i <= static_cast<std::size_t>(Quantity::switch_write); ++i)
+    for (std::size_t i{0}; i <= static_cast<std::size_t>(Quantity::switch_fetch); ++i)
         EXPECT_TRUE(seen[i]) << db::text(static_cast<Quantity>(i));
 }
 

@@ -41,8 +41,8 @@ using vmcs::Width;
         figure(Quantity::sync_write_changed, {}, {}, -4), // noise around nothing
         figure(Quantity::shadow, {}, {}, 7),
         figure(Quantity::switch_shadow, {}, {}, 70),
-        figure(Quantity::switch_read, Type::guest_state, {}, 8),
-        figure(Quantity::switch_read, Type::control, {}, 11),
+        figure(Quantity::switch_read, {}, {}, 8),
+        figure(Quantity::switch_fetch, {}, {}, 9),
         figure(Quantity::switch_read_changed, {}, {}, 5),
         figure(Quantity::switch_write, {}, {}, 12),
     };
@@ -70,7 +70,9 @@ TEST(MeasuredCosts, TakeTheFigureOfTheFieldsClass) {
     EXPECT_EQ(rip.switch_read, 8);
     EXPECT_EQ(rip.switch_read_changed, 5);
     EXPECT_EQ(rip.switch_write, 12);
-    EXPECT_EQ(costs_of(table, Field::host_rsp).switch_read, 11) << "at hand, as a control";
+    EXPECT_EQ(rip.switch_fetch, 9);
+    EXPECT_EQ(costs_of(table, Field::host_rsp).switch_read, 8);
+    EXPECT_EQ(costs_of(table, Field::host_rsp).switch_fetch, 0) << "at hand";
     EXPECT_EQ(costs_of(table, Field::guest_cs_access_rights).sync_read, 32);
     EXPECT_EQ(costs_of(table, Field::exit_reason).sync_read, 32) << "the exit leaves it in vmcs02";
     EXPECT_EQ(costs_of(table, Field::vmx_preemption_timer_value).fetch, 0) << "L0 keeps it";
@@ -175,15 +177,32 @@ TEST(PredictTicks, CountsSwitches) {
     EXPECT_EQ(tuner::predict_ticks(0, {}, turning, costs), 0);
 }
 
+// A field in R need not be brought over when L1 turns to another VMCS for the first time; nor one that L1 has
+// read.
+TEST(PredictTicks, CountsWhatTheFirstSwitchBringsOver) {
+    tuner::FieldCosts costs{};
+    costs.switch_fetch = 9;
+    tuner::FieldUse use{};
+    use.switched_round_trips = 0.75;
+    EXPECT_EQ(tuner::read_cost(use, costs, false), 0.75 * 9);
+    EXPECT_EQ(tuner::read_cost(use, costs, true), 0);
+    use.reads = 0.25;
+    EXPECT_EQ(tuner::read_cost(use, costs, false), 0.5 * 9);
+    use.reads = 2;
+    EXPECT_EQ(tuner::read_cost(use, costs, false), 0);
+}
+
 TEST(WorkloadOfTotals, HasWhatWasCountedOfValues) {
     db::Totals totals{};
     totals.counters.round_trips = 100;
     totals.switches = 200;
+    totals.switched_round_trips = 80;
     const auto reason{vmcs::index_of(Field::exit_reason)};
     const auto rip{vmcs::index_of(Field::guest_rip)};
     totals.changes[reason] = {32, 170};
     const auto workload{tuner::workload_of(totals)};
     EXPECT_EQ(workload.switches, 200U);
+    EXPECT_EQ(workload.switched_round_trips, 80U);
     EXPECT_EQ(workload.fields[reason].changes, 32U);
     EXPECT_EQ(workload.fields[reason].others, 170U);
     EXPECT_EQ(workload.fields[rip].changes, 100U) << "L1 does not read it: another at each exit";

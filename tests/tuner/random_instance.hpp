@@ -4,6 +4,7 @@
 
 #include "tuner/optimizer.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <vector>
@@ -48,6 +49,7 @@ public:
         workload.round_trips = round_trips;
         workload.walk_entries = static_cast<double>(below(5));
         workload.switches = below(4) == 0 ? 0 : below(round_trips * 3);
+        workload.switched_round_trips = std::min(below(workload.switches + 1), round_trips);
         for (const vmcs::FieldIndex field : fields) {
             workload.fields[field].reads = below(3) == 0 ? 0 : below(round_trips * 2);
             workload.fields[field].writes = below(3) == 0 ? 0 : below(round_trips);
@@ -63,8 +65,9 @@ public:
         const auto number{[this](std::uint64_t limit) { return static_cast<double>(below(limit)); }};
         tuner::CostTable table{};
         for (tuner::FieldCosts& field : table.fields) {
-            field = {number(50), number(20), number(80), number(20), number(20), number(20), number(10),
-                     number(25), number(10), number(25), number(10), number(6),  number(6),  number(6)};
+            field = {number(50), number(20), number(80), number(20), number(20),
+                     number(20), number(10), number(25), number(10), number(25),
+                     number(10), number(6),  number(6),  number(6),  number(20)};
         }
         table.fixed = number(100);
         table.switch_shadow = number(30);

@@ -218,7 +218,7 @@ TEST(AccessCounters, CountValuesThatAreOthers) {
     std::uint64_t compared{0};
     for (unsigned i{0}; i < 100; ++i) {
         const bool compares{counters->compares_next_switch()};
-        counters->count_switch(i < 60 ? 10 : 12);
+        counters->count_switch(i / 3, i < 60 ? 10 : 12);
         if (!compares) continue;
         ++compared;
         counters->count_others(others, 10);
@@ -234,6 +234,8 @@ TEST(AccessCounters, CountValuesThatAreOthers) {
     const std::map<Key, std::uint64_t> expected{{{0x681E, 8, 10}, 2},
                                                 {{0, 12, 10}, 60},
                                                 {{0, 12, 12}, 40},
+                                                {{0, 13, 10}, 20},
+                                                {{0, 13, 12}, 14},
                                                 {{0x681E, 9, 10}, compared * 17},
                                                 {{0x2010, 9, 10}, compared * 17}};
     EXPECT_EQ(found, expected);
@@ -250,7 +252,7 @@ TEST(AccessCounters, CompareBothWays) {
     std::uint64_t ways[2]{};
     for (unsigned i{0}; i < 340; ++i) {
         if (counters->compares_next_switch()) ++ways[i % 2];
-        counters->count_switch(10);
+        counters->count_switch(i, 10);
     }
     EXPECT_EQ(ways[0], 10U);
     EXPECT_EQ(ways[1], 10U);
@@ -273,7 +275,8 @@ TEST(CounterRecords, NameWhatCanBeCounted) {
         EXPECT_FALSE(known(0x2011, counted)) << "of the whole field";
         EXPECT_FALSE(known(0x7FFE, counted));
     }
-    for (const Counted counted : {Counted::sampled_round_trips, Counted::round_trips, Counted::switches}) {
+    for (const Counted counted : {Counted::sampled_round_trips, Counted::round_trips, Counted::switches,
+                                  Counted::switched_round_trips}) {
         EXPECT_TRUE(known(0, counted));
         EXPECT_FALSE(known(0x2010, counted)) << "of no field";
     }

@@ -194,7 +194,8 @@ TEST(Guard, NamesCountersOfEveryKind) {
         {{0x681E, Counted::other, 10, 5}, "other values of guest_rip after CPUID"},
         {{0, Counted::sampled_round_trips, 10, 5}, "sampled round trips after CPUID"},
         {{0, Counted::round_trips, 10, 5}, "round trips after CPUID"},
-        {{0, Counted::switches, 10, 5}, "VMPTRLDs after CPUID"}};
+        {{0, Counted::switches, 10, 5}, "VMPTRLDs after CPUID"},
+        {{0, Counted::switched_round_trips, 10, 5}, "round trips with VMPTRLDs after CPUID"}};
     for (const auto& [counter, name] : kinds) {
         Snapshot snapshot{};
         snapshot.vcpus.resize(1);
