@@ -41,9 +41,9 @@ struct CpuidResult {
 }
 
 [[nodiscard]] inline std::uint64_t rdtsc() {
-    std::uint32_t low{}, high{};
+    std::uint64_t low{}, high{}; // RDTSC clears the upper halves
     asm volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (static_cast<std::uint64_t>(high) << 32) | low;
+    return high << 32 | low;
 }
 
 // Only for MSRs that are known to exist; see fixups.hpp for the others.

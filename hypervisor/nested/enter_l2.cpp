@@ -130,7 +130,7 @@ void finish_round_trip(Vcpu& vcpu) {
 }
 
 // L2 is about to run: everything of its vmcs12 is in vmcs02.
-void begin_l2(Vcpu& vcpu, const L1State& l1) {
+[[gnu::always_inline]] inline void begin_l2(Vcpu& vcpu, const L1State& l1) {
     vcpu.hardware.make_current(vcpu.vmcs02.region);
     update_vmcs02(vcpu, l1);
     vcpu.vmcs12.clean();
@@ -199,7 +199,8 @@ void enter_with_checks(Vcpu& vcpu, const L1State& l1) {
                static_cast<std::uint32_t>(vmx::ActivityState::wait_for_sipi);
 }
 
-void enter(Vcpu& vcpu, bool launch) {
+template <bool launch>
+void enter(Vcpu& vcpu) {
     auto& hw{vcpu.hardware};
     Vmcs12& vmcs12{vcpu.vmcs12};
     if (!require_vmx_operation(vcpu)) return;
@@ -231,12 +232,12 @@ void enter(Vcpu& vcpu, bool launch) {
 } // namespace
 
 void emulate_vmlaunch(Vcpu& vcpu) {
-    enter(vcpu, true);
+    enter<true>(vcpu);
     if (vcpu.runs_l2 && !vcpu.machine.recognition.is_settled()) shadow::recognise_l1(vcpu);
 }
 
 void emulate_vmresume(Vcpu& vcpu) {
-    enter(vcpu, false);
+    enter<false>(vcpu);
 }
 
 } // namespace shadowtune::nested

@@ -7,7 +7,7 @@
 
 namespace shadowtune::nested {
 
-// L1 exited: vmcs01 is current.
+// L1 exited, and not for VMRESUME, which has its own way (nested/run.cpp): vmcs01 is current.
 void handle_l1_exit(Vcpu& vcpu, std::uint32_t reason);
 
 // L2 exited: vmcs02 is current. Either L1 gets the exit or L2 goes on.

@@ -102,12 +102,10 @@ void emulate_xsetbv(Vcpu& vcpu) {
 void handle_l1_exit(Vcpu& vcpu, std::uint32_t reason) {
     if ((reason & vmx::exit_reason_entry_failure) != 0)
         stop_l1(vcpu, "L1's state is not one that can be entered");
-    vcpu.vmcs01.launched = true;
     switch (static_cast<ExitReason>(reason)) {
     case ExitReason::preemption_timer_expired: return; // time to look at the link, which every exit does
     case ExitReason::vmread: return emulate_vmread(vcpu);
     case ExitReason::vmwrite: return emulate_vmwrite(vcpu);
-    case ExitReason::vmresume: return emulate_vmresume(vcpu);
     case ExitReason::vmlaunch: return emulate_vmlaunch(vcpu);
     case ExitReason::vmptrld: return emulate_vmptrld(vcpu);
     case ExitReason::vmptrst: return emulate_vmptrst(vcpu);

@@ -105,9 +105,7 @@ void set_io_bitmaps(Vcpu& vcpu) {
 } // namespace
 
 void set_l2_bitmaps(Vcpu& vcpu, bool controls_changed) {
-    const BitmapWords* const in_place{vcpu.msr_bitmap_in_place};
-    const bool msr_stays{in_place != nullptr && vcpu.machine.msr_bitmap.is_covered_by(*in_place)};
-    if (controls_changed || (vcpu.plan.uses_msr_bitmap && !msr_stays)) set_msr_bitmap(vcpu);
+    if (controls_changed || (vcpu.plan.uses_msr_bitmap && !msr_bitmap_stays(vcpu))) set_msr_bitmap(vcpu);
     if (controls_changed || vcpu.plan.uses_io_bitmaps) set_io_bitmaps(vcpu);
 }
 

@@ -14,6 +14,16 @@ namespace shadowtune::nested {
 // comes after it.
 void set_l2_bitmaps(Vcpu& vcpu, bool controls_changed);
 
+// Whether L1's own MSR bitmap is in use and still asks for all that L0 asks for.
+[[nodiscard]] inline bool msr_bitmap_stays(const Vcpu& vcpu) {
+    const BitmapWords* const in_place{vcpu.msr_bitmap_in_place};
+    return in_place != nullptr && vcpu.machine.msr_bitmap.is_covered_by(*in_place);
+}
+// Whether set_l2_bitmaps() has nothing to do where L1's controls are as they were.
+[[nodiscard]] inline bool l2_bitmaps_stay(const Vcpu& vcpu) {
+    return !vcpu.plan.uses_io_bitmaps && (!vcpu.plan.uses_msr_bitmap || msr_bitmap_stays(vcpu));
+}
+
 // Where all ports or MSRs exit: lets the processor itself execute the instruction that exited, with the
 // bitmaps merged as they are now, until the next exit, which comes soon.
 void merge_bitmaps_until_exit(Vcpu& vcpu);

@@ -14,6 +14,7 @@ namespace shadowtune::nested {
 
 namespace {
 
+template <bool plain>
 void save_l2_state(Vcpu& vcpu) {
     Vmcs12& vmcs12{vcpu.vmcs12};
     // 28.3.1: IA32_EFER.LMA goes to the VM-entry controls; the rest of vmcs02's word is L0's.
@@ -24,7 +25,7 @@ void save_l2_state(Vcpu& vcpu) {
         vmcs12.leave(F::vm_entry_controls, entry12 ^ long_mode);
         vmcs12.mark_dirty(detail::set_of(F::vm_entry_controls)); // 27.2.4 looks at it again
     }
-    if (vcpu.plan.saves_timer) {
+    if (!plain && vcpu.plan.saves_timer) {
         vmcs12.leave(F::vmx_preemption_timer_value, vcpu.timer.left(vcpu.exit_tsc));
     }
     // 28.2 (last paragraph of the introduction): an exit clears the valid bit of the VM-entry interruption
@@ -57,6 +58,7 @@ void load_host_msrs(Vcpu& vcpu) {
 
 // `l2_efer`: IA32_EFER after L2, for exits that do not load it. The VM-entry controls of vmcs01 stay: L1
 // entered L2 in the mode that the exit brings back (27.2.4).
+template <bool plain>
 void load_host_state(Vcpu& vcpu, std::uint64_t l2_efer, bool nmi_blocked) {
     auto& hw{vcpu.hardware};
     const Vmcs12& host{vcpu.vmcs12};
@@ -67,7 +69,7 @@ void load_host_state(Vcpu& vcpu, std::uint64_t l2_efer, bool nmi_blocked) {
     image.set<F::guest_cr0>(cr0);
     image.set<F::cr0_read_shadow>(cr0);
     constexpr std::uint64_t long_mode{cpu::efer::lma | cpu::efer::lme};
-    const std::uint64_t efer{vcpu.plan.loads_host_efer ? host.get(F::host_ia32_efer) : l2_efer};
+    const std::uint64_t efer{plain || vcpu.plan.loads_host_efer ? host.get(F::host_ia32_efer) : l2_efer};
     image.set<F::guest_ia32_efer>(image.is_64bit ? efer | long_mode : efer & ~long_mode);
     image.set<F::guest_rsp>(host.get(F::host_rsp));
     // 28.5.5: no blocking but by NMI.
@@ -77,6 +79,7 @@ void load_host_state(Vcpu& vcpu, std::uint64_t l2_efer, bool nmi_blocked) {
 }
 
 // 28.5.5: an exit caused by an NMI blocks NMIs; otherwise L2's blocking lives on, but for virtual NMIs.
+template <bool plain>
 [[nodiscard]] bool blocks_nmi(Vcpu& vcpu, std::uint32_t reason, std::uint32_t interruption) {
     auto& hw{vcpu.hardware};
     if (reason == static_cast<std::uint32_t>(vmcs::ExitReason::exception_or_nmi)) {
@@ -85,7 +88,7 @@ void load_host_state(Vcpu& vcpu, std::uint64_t l2_efer, bool nmi_blocked) {
                               : static_cast<std::uint32_t>(hw.read(F::vm_exit_interruption_information))};
         if (vmx::interruption::type(information) == vmx::EventType::nmi) return true;
     }
-    if (vcpu.plan.has_virtual_nmis) return false;
+    if (plain || vcpu.plan.has_virtual_nmis) return false;
     return (hw.read(F::guest_interruptibility_state) & vmx::interruptibility::blocking_by_nmi) != 0;
 }
 
@@ -103,8 +106,11 @@ void override_exit(vmx::Hardware& hw, const ExitOverride& exit) {
     }
 }
 
-// `exit`: null where vmcs02 tells all.
-void hand_exit_to_l1(Vcpu& vcpu, std::uint32_t reason, const ExitOverride* exit) {
+// `exit`: null where vmcs02 tells all. `plain`: nothing of what the plan makes of an exit is out of the
+// ordinary, and it is no failed entry; the common case is then without a question for each of these.
+template <bool plain>
+[[gnu::always_inline]] inline void hand_exit_to_l1(Vcpu& vcpu, std::uint32_t reason,
+                                                   const ExitOverride* exit) {
     auto& hw{vcpu.hardware};
     Vmcs12& vmcs12{vcpu.vmcs12};
     if (!shadow::is_at_newest(vcpu)) [[unlikely]] {
@@ -112,7 +118,7 @@ void hand_exit_to_l1(Vcpu& vcpu, std::uint32_t reason, const ExitOverride* exit)
         shadow::move_to_newest(vcpu);
         hw.make_current(vcpu.vmcs02.region);
     }
-    const bool entry_failed{(reason & vmx::exit_reason_entry_failure) != 0};
+    const bool entry_failed{!plain && (reason & vmx::exit_reason_entry_failure) != 0};
     // 27.8: a failed entry saves no guest state and leaves the launch state alone.
     if (entry_failed) {
         vmcs12.leave(F::exit_reason, reason);
@@ -120,20 +126,22 @@ void hand_exit_to_l1(Vcpu& vcpu, std::uint32_t reason, const ExitOverride* exit)
                      exit != nullptr ? exit->qualification : hw.read(F::exit_qualification));
     } else {
         vmcs12.launched = true;
-        save_l2_state(vcpu);
+        save_l2_state<plain>(vcpu);
         if (exit != nullptr) override_exit(hw, *exit);
     }
     const Plan& plan{vcpu.plan};
     // The MSR-load area may have written over them in vmcs02, and not every exit saves them.
-    if (plan.loads_msr_list) {
+    if (!plain && plan.loads_msr_list) {
         vmcs12.mark_dirty(entry_failed ? msr_list_fields : msr_list_fields - plan.left_by_exit);
     }
     // A guest state that was refused was not loaded: NMI blocking and IA32_EFER are still L1's (27.8).
-    const bool state_refused{(reason & vmx::basic_exit_reason_mask) ==
-                             static_cast<std::uint32_t>(vmcs::ExitReason::entry_failure_guest_state)};
-    bool nmi_blocked{!entry_failed && blocks_nmi(vcpu, reason, exit != nullptr ? exit->interruption : 0)};
-    std::uint64_t efer{!plan.loads_host_efer && !state_refused ? hw.read(F::guest_ia32_efer) : 0};
-    const bool stores_msrs{plan.stores_msr_list && !entry_failed};
+    const bool state_refused{!plain &&
+                             (reason & vmx::basic_exit_reason_mask) ==
+                                 static_cast<std::uint32_t>(vmcs::ExitReason::entry_failure_guest_state)};
+    bool nmi_blocked{!entry_failed &&
+                     blocks_nmi<plain>(vcpu, reason, exit != nullptr ? exit->interruption : 0)};
+    std::uint64_t efer{!plain && !plan.loads_host_efer && !state_refused ? hw.read(F::guest_ia32_efer) : 0};
+    const bool stores_msrs{!plain && plan.stores_msr_list && !entry_failed};
     if (stores_msrs && store_msr_list(vcpu, vmcs12.get(F::vm_exit_msr_store_address),
                                       vmcs12.get32(F::vm_exit_msr_store_count)) != 0) {
         stop_l1(vcpu, "VMX abort 1: an MSR of the VM-exit MSR-store area cannot be saved");
@@ -144,13 +152,13 @@ void hand_exit_to_l1(Vcpu& vcpu, std::uint32_t reason, const ExitOverride* exit)
             (hw.read(F::guest_interruptibility_state) & vmx::interruptibility::blocking_by_nmi) != 0;
         if (state_refused) efer = hw.read(F::guest_ia32_efer);
     }
-    load_host_state(vcpu, efer, nmi_blocked);
-    if (plan.stores_msr_list || (entry_failed && exit != nullptr)) load_host_msrs(vcpu);
+    load_host_state<plain>(vcpu, efer, nmi_blocked);
+    if ((!plain && plan.stores_msr_list) || (entry_failed && exit != nullptr)) load_host_msrs(vcpu);
     vcpu.runs_l2 = false;
     vcpu.reason = static_cast<std::uint8_t>(reason & vmx::basic_exit_reason_mask);
     vcpu.l2_exit_tsc = vcpu.exit_tsc;
-    if (!plan.has_vpid) hw.invalidate(vmx::InvalidateVpid::single_context, vpid_l1);
-    if (plan.loads_host_msr_list) {
+    if (!plain && !plan.has_vpid) hw.invalidate(vmx::InvalidateVpid::single_context, vpid_l1);
+    if (!plain && plan.loads_host_msr_list) {
         const std::uint32_t count{vmcs12.get32(F::vm_exit_msr_load_count)};
         if (load_msr_list(vcpu, vmcs12.get(F::vm_exit_msr_load_address), count) != 0) {
             stop_l1(vcpu, "VMX abort 4: an MSR of the VM-exit MSR-load area cannot be loaded");
@@ -161,11 +169,15 @@ void hand_exit_to_l1(Vcpu& vcpu, std::uint32_t reason, const ExitOverride* exit)
 } // namespace
 
 void deliver_exit_to_l1(Vcpu& vcpu, std::uint32_t reason) {
-    hand_exit_to_l1(vcpu, reason, nullptr);
+    if (vcpu.plan.exits_plainly && (reason & vmx::exit_reason_entry_failure) == 0) [[likely]] {
+        hand_exit_to_l1<true>(vcpu, reason, nullptr);
+    } else {
+        hand_exit_to_l1<false>(vcpu, reason, nullptr);
+    }
 }
 
 void deliver_exit_to_l1(Vcpu& vcpu, const ExitOverride& exit) {
-    hand_exit_to_l1(vcpu, exit.reason, &exit);
+    hand_exit_to_l1<false>(vcpu, exit.reason, &exit);
 }
 
 } // namespace shadowtune::nested

@@ -55,6 +55,9 @@ Plan make_plan(const Vmcs12Values& vmcs12, const vmcs::FieldSet& offered) {
     plan.loads_host_msr_list = vmcs12.get32(F::vm_exit_msr_load_count) != 0;
     plan.loads_host_efer = (exit12 & vmx::exit::load_efer) != 0;
     plan.has_virtual_nmis = (pin12 & vmx::pin::virtual_nmis) != 0;
+    plan.exits_plainly = !plan.loads_msr_list && !plan.saves_timer && !plan.stores_msr_list &&
+                         !plan.loads_host_msr_list && plan.loads_host_efer && plan.has_virtual_nmis &&
+                         plan.has_vpid;
     return plan;
 }
 

@@ -36,6 +36,7 @@ struct Plan {
     bool loads_host_msr_list{false};
     bool loads_host_efer{false};
     bool has_virtual_nmis{false};
+    bool exits_plainly{false}; // no list, no timer to save; host EFER, virtual NMIs and a VPID
 
     [[nodiscard]] friend bool operator==(const Plan&, const Plan&) = default;
 };

@@ -92,14 +92,19 @@ vmx::Entry handle_exit(Vcpu& vcpu) {
     if (ran_l2) {
         handle_l2_exit(vcpu, reason);
     } else {
-        handle_l1_exit(vcpu, reason);
+        vcpu.vmcs01.launched = true;
+        if (reason == static_cast<std::uint32_t>(vmcs::ExitReason::vmresume)) [[likely]] {
+            emulate_vmresume(vcpu);
+        } else {
+            handle_l1_exit(vcpu, reason);
+        }
     }
-    if (is_bootstrap(vcpu)) the_commands->poll(vcpu, now);
+    const bool must_hold{is_bootstrap(vcpu) && the_commands->poll(vcpu, now)};
     if (!vcpu.mailbox.is_empty() || vcpu.init_is_blocked) [[unlikely]]
         take_mail(vcpu);
     if (vcpu.runs_l2) {
         load_l2_timer(vcpu);
-    } else if (!shadow::is_at_newest(vcpu)) [[unlikely]] {
+    } else if (!ran_l2 && !shadow::is_at_newest(vcpu)) [[unlikely]] { // at L2's exit that has been done
         shadow::move_to_newest(vcpu);
     }
     pass_on_nmi(vcpu);
@@ -112,7 +117,7 @@ vmx::Entry handle_exit(Vcpu& vcpu) {
             vcpu.statistics.round_trip_ticks += whole;
     }
     // An INIT that is blocked is no part of a saved state: it first comes through.
-    const bool holds{is_bootstrap(vcpu) && the_commands->must_hold() && !vcpu.init_is_blocked};
+    const bool holds{must_hold && !vcpu.init_is_blocked};
     if (holds || vcpu.machine.turns.is_called()) [[unlikely]] {
         if (holds) {
             the_commands->hold(vcpu);

@@ -145,7 +145,8 @@ void update_vmcs02(Vcpu& vcpu, const L1State& l1) {
     // (29.4.3.1), and where these are gone a processor looks at the flag in memory again.
     if (plan.forgets_dirty_pages) vcpu.ept02->forget(vcpu.hardware, vcpu.vmcs12.get(F::ept_pointer));
     // May drop the tables that the next line names.
-    set_l2_bitmaps(vcpu, controls_changed);
+    if (controls_changed || !l2_bitmaps_stay(vcpu)) [[unlikely]]
+        set_l2_bitmaps(vcpu, controls_changed);
     if (controls_changed || vcpu.ept02_drops != vcpu.ept02->drops()) set_l2_ept(vcpu);
     if (controls_changed || plan.flushes_vpid) switch_vpid(vcpu);
 }

@@ -278,6 +278,7 @@ void Commands::move_on(nested::Vcpu& vcpu, std::uint64_t now) {
     if (m_machine.link.poll(now)) execute(vcpu, m_machine.link.frame());
     if (m_status != 0) send_next_status();
     if (m_snapshot != 0) send_next_part();
+    m_is_busy = m_status != 0 || m_snapshot != 0 || m_hold != Hold::none;
 }
 
 } // namespace shadowtune::shadow

@@ -22,14 +22,15 @@ public:
 
     Commands(nested::Machine& machine, StartAnew start_anew);
 
-    // Moves the link on; to be called at every VM exit of the bootstrap processor. Touches no VMCS.
-    void poll(nested::Vcpu& vcpu, std::uint64_t now) {
-        if (m_machine.link.is_due(now) || m_status != 0 || m_snapshot != 0) [[unlikely]]
-            move_on(vcpu, now);
+    // Moves the link on; to be called at every VM exit of the bootstrap processor. Touches no VMCS. True
+    // where the host wants L1 to be saved: hold() is due before the next VM entry.
+    bool poll(nested::Vcpu& vcpu, std::uint64_t now) {
+        if (!m_machine.link.is_due(now) && !m_is_busy) [[likely]]
+            return false;
+        move_on(vcpu, now);
+        return m_hold != Hold::none;
     }
 
-    // The host wants L1 to be saved: hold() is due before the next VM entry.
-    [[nodiscard]] bool must_hold() const { return m_hold != Hold::none; }
     // Saves L1 and serves the host until it releases it.
     void hold(nested::Vcpu& vcpu);
     // Serves the host until it has brought the saved L1 of this CRC; the vCPU can be entered then.
@@ -71,6 +72,7 @@ private:
     void serve(nested::Vcpu& vcpu);
 
     nested::Machine& m_machine;
+    bool m_is_busy{false}; // with a snapshot, a status or a saved L1, at the end of the last move_on()
 
     // The snapshot being sent, vCPU by vCPU. 0: none.
     std::uint32_t m_snapshot{0};

@@ -66,9 +66,7 @@ public:
         SyncField changed[vmcs::field_count];
         std::size_t count{0};
         const auto compare{[&](const SyncField& field, std::uint64_t value) {
-            if (m_value[field.index] == value) return;
-            m_value[field.index] = value;
-            changed[count++] = field;
+            if (m_value[field.index] != value) changed[count++] = field;
         }};
         hardware.read_all(list.fields(), [&](const SyncField& field, std::uint64_t value) {
             vmcs12.store(field.index, value);
@@ -79,8 +77,11 @@ public:
                 compare({vmcs::catalogue[field].encoding, field}, vmcs12.get(field));
             });
         }
-        for (std::size_t i{0}; i < count; ++i)
-            write(hardware, changed[i].encoding, m_value[changed[i].index]);
+        for (std::size_t i{0}; i < count; ++i) {
+            const std::uint64_t value{vmcs12.get(changed[i].index)};
+            m_value[changed[i].index] = value;
+            write(hardware, changed[i].encoding, value);
+        }
         settle(hardware);
     }
 

@@ -66,11 +66,6 @@ void collect_writes(nested::Vcpu& vcpu) {
     vcpu.hardware.make_current(vcpu.vmcs01.region);
 }
 
-void collect_writes_for_entry(nested::Vcpu& vcpu) {
-    if (vcpu.vmcs12.is_current() && !vcpu.shadow_stands_aside)
-        vcpu.shadow.collect(vcpu.hardware, vcpu.in_force->writes, vcpu.vmcs12);
-}
-
 void settle_counts(nested::Vcpu& vcpu) {
     if (!vcpu.runs_l2 || !vcpu.round_trip_is_sampled) return;
     vcpu.counters->end_sampled_round_trip(vcpu.reason);

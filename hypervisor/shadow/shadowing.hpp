@@ -20,7 +20,10 @@ void unlink(nested::Vcpu& vcpu);
 void collect_writes(nested::Vcpu& vcpu);
 // The same on the way into L2: may leave the shadow VMCS current and active; begin_round_trip() follows at
 // L2's exit.
-void collect_writes_for_entry(nested::Vcpu& vcpu);
+[[gnu::always_inline]] inline void collect_writes_for_entry(nested::Vcpu& vcpu) {
+    if (vcpu.vmcs12.is_current() && !vcpu.shadow_stands_aside)
+        vcpu.shadow.collect(vcpu.hardware, vcpu.in_force->writes, vcpu.vmcs12);
+}
 
 // On the way from L2 to L1: what L1 may read without exit goes from vmcs12 to the shadow; or, in mode sample,
 // every access of this round trip is to exit. `is_plain_exit`: the exit has left in vmcs02 what the plan
