@@ -1,5 +1,6 @@
 // l2-workload: runs L2 guests that do exactly one kind of exit in a loop, on /dev/kvm, inside L1.
 #include "lab/workload/guest_vm.hpp"
+#include "lab/workload/stamp.hpp"
 
 #include <charconv>
 #include <condition_variable>
@@ -272,7 +273,10 @@ void help() {
         "COUNT [PROCESSOR]', those of "
         "several processors\n"
         "       run side by side; 'kvm PARAMETERS' ends with status 10, for whoever can load KVM anew with\n"
-        "       what is in /kvm-parameters then; 'quit' ends)\n");
+        "       what is in /kvm-parameters then; 'quit' ends)\n"
+        "       l2-workload --stamp PROGRAM [ARGUMENT]...   (runs it; each line that it prints ends with "
+        "the\n"
+        "       ticks and KVM's exits so far)\n");
     for (const auto& loop : loops)
         print("  %-10s %s\n", loop.name.data(), loop.meaning.data());
 }
@@ -282,6 +286,8 @@ void help() {
 int main(int argc, char** argv) {
     const std::span<char*> words{argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0)};
     if (words.size() == 1 && std::string_view{words[0]} == "--serve") return serve();
+    if (words.size() >= 2 && std::string_view{words[0]} == "--stamp")
+        return shadowtune::workload::stamp(argv + 2);
     if (words.size() == 1 && std::string_view{words[0]} == "--help") {
         help();
         return status_ok;

@@ -1,0 +1,30 @@
+# Sourced after tests/system/lab.sh: a lab whose Bochs prints its instructions while it is asked to.
+#
+# $WORK/steps.1, $WORK/steps.2 ...: the windows, a line for each instruction: physical address, RIP, mnemonic.
+
+BOCHS=$(command -v bochs) || die "bochs is not installed: run scripts/setup"
+PATH=$WORK/bin:$PATH
+
+# trace_begin STEPS: before lab_start. Each trace_window prints so many instructions.
+trace_begin() {
+    mkdir -p "$WORK/bin"
+    rm -f "$WORK"/steps.* "$WORK/bochs.pid" "$WORK/trace"
+    mkfifo "$WORK/trace"
+    # Bochs goes on until it is interrupted, prints a window, and goes on. It ends with the machine.
+    cat >"$WORK/bin/bochs" <<TEXT
+#!/bin/bash
+for i in {1..64}; do printf 'c\ntrace on\ns %s\ntrace off\n' $1; done >traced
+arguments=()
+for a in "\$@"; do [ "\$a" = commands ] && a=traced; arguments+=("\$a"); done
+echo \$\$ >$WORK/bochs.pid
+exec $BOCHS "\${arguments[@]}" -dbglog $WORK/trace
+TEXT
+    chmod +x "$WORK/bin/bochs"
+    awk -v windows="$WORK/steps." -f "$ROOT/bench/split_trace.awk" "$WORK/trace" &
+    TRACE_PID=$!
+}
+
+trace_window() { kill -INT "$(cat "$WORK/bochs.pid")"; }
+
+# After the lab's end.
+trace_end() { wait "$TRACE_PID" || die "Bochs' trace could not be read"; rm -f "$WORK/trace"; }
