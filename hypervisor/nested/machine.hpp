@@ -41,6 +41,7 @@ struct Machine {
     // By number; the bootstrap processor's first. Complete before L1 runs.
     Vcpu* vcpus[most_vcpus]{};
     std::size_t vcpu_count{0};
+    std::atomic<std::uint32_t> first_touches{0}; // the clock of the vCPUs' counters
     // L1's INIT and start-up IPIs are L0's: all but the machine that has a single processor for certain.
     bool intercepts_ipis{true};
     std::atomic<bool> apic_pages_lock{false};

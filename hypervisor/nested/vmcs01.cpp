@@ -182,6 +182,7 @@ Vcpu* make_vcpu(Machine& machine, vmx::ExitStack& stack, std::uint64_t feature_c
     vcpu->merged_io_bitmap_a = machine.l0.take<BitmapWords>();
     vcpu->merged_io_bitmap_b = machine.l0.take<BitmapWords>();
     vcpu->counters = machine.l0.take<shadow::AccessCounters>();
+    vcpu->counters->share_clock(machine.first_touches);
     vcpu->sampler = shadow::Sampler{cpu::rdtsc()};
     vcpu->frozen = machine.l0.take<shadow::FrozenCounters>();
     vcpu->ept02 = machine.l0.take<Ept02>();

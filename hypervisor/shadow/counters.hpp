@@ -8,6 +8,7 @@
 #include "vmcs/catalogue.hpp"
 #include "vmcs/exit_reason.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -81,6 +82,11 @@ public:
     }
     void restore_lost(std::uint64_t lost) { m_lost = lost; }
 
+    // The counters of several vCPUs that share a clock know which of their cells was touched first.
+    void share_clock(std::atomic<std::uint32_t>& clock) { m_clock = &clock; }
+    // Of a cell's first touch, as long as no L2 has run.
+    [[nodiscard]] std::uint32_t time(std::size_t cell) const { return cell < timed ? m_times[cell] : ~0U; }
+
     // In order of first touch; the place of a cell never changes. Another processor finds whole cells, but
     // their counts may be changing.
     [[nodiscard]] std::span<const link::CounterRecord> cells() const {
@@ -126,6 +132,8 @@ private:
             m_cells[slot - 1U].count += more.count;
         } else if (m_used < capacity) {
             m_cells[m_used] = more;
+            if (m_used < timed && m_clock != nullptr)
+                m_times[m_used] = m_clock->fetch_add(1, std::memory_order_relaxed);
             slot = static_cast<std::uint16_t>(m_used + 1);
             __atomic_store_n(&m_used, m_used + 1, __ATOMIC_RELEASE);
         } else if (more.counted <= static_cast<std::uint8_t>(link::Counted::sampled_writes)) {
@@ -133,11 +141,16 @@ private:
         }
     }
 
+    // Before the first L2 there are no others.
+    static constexpr std::size_t timed{places * 2};
+
     std::uint16_t m_slots[places * families * vmcs::reason_slots]{}; // number of the cell plus 1
     std::uint16_t m_slots_without_field[link::last_counted + 1 - first_without_field][vmcs::reason_slots]{};
     link::CounterRecord m_cells[capacity]{};
     std::size_t m_used{0};
     std::uint64_t m_lost{0};
+    std::atomic<std::uint32_t>* m_clock{nullptr};
+    std::uint32_t m_times[timed]{};
     std::uint64_t m_switches{0}; // since two VMCSs were compared
     std::uint64_t m_switched_round_trip{~std::uint64_t{0}};
 

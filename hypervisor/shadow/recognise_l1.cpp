@@ -7,16 +7,14 @@ namespace shadowtune::shadow {
 
 namespace {
 
-// What other processors did comes in front: where L1's thread has moved here with its VMCS, it was earlier,
-// and where they prepare VMCSs of their own, it is the same as here.
 void take_fingerprint(const nested::Vcpu& vcpu, vmcs::Fingerprint& fingerprint) {
     const nested::Machine& machine{vcpu.machine};
     fingerprint.offered = machine.offered_fields;
     fingerprint.controls = launch_controls(vcpu.vmcs12.values());
-    for (std::size_t i{0}; i < machine.vcpu_count; ++i) {
-        if (machine.vcpus[i] != &vcpu) add_first_accesses(fingerprint, machine.vcpus[i]->counters->cells());
-    }
-    add_first_accesses(fingerprint, vcpu.counters->cells());
+    CountersCursor cursors[nested::Machine::most_vcpus]{};
+    for (std::size_t i{0}; i < machine.vcpu_count; ++i)
+        cursors[i].counters = machine.vcpus[i]->counters;
+    add_first_accesses(fingerprint, {cursors, machine.vcpu_count});
 }
 
 // Where the host is about to load another profile, it has its way.

@@ -4,8 +4,17 @@
 
 namespace shadowtune::shadow {
 
-void add_first_accesses(vmcs::Fingerprint& fingerprint, std::span<const link::CounterRecord> cells) {
-    for (const link::CounterRecord& cell : cells) {
+void add_first_accesses(vmcs::Fingerprint& fingerprint, std::span<CountersCursor> vcpus) {
+    for (;;) {
+        CountersCursor* earliest{nullptr};
+        for (CountersCursor& vcpu : vcpus) {
+            if (vcpu.next == vcpu.counters->cells().size()) continue;
+            if (earliest == nullptr ||
+                vcpu.counters->time(vcpu.next) < earliest->counters->time(earliest->next))
+                earliest = &vcpu;
+        }
+        if (earliest == nullptr) return;
+        const link::CounterRecord& cell{earliest->counters->cells()[earliest->next++]};
         const auto counted{static_cast<link::Counted>(cell.counted)};
         if (counted != link::Counted::reads && counted != link::Counted::writes) continue;
         if (cell.reason != vmcs::no_round_trip) continue;

@@ -5,6 +5,7 @@
 // L1's first accesses. The vCPU that enters L2 first takes it from there, once.
 
 #include "hypervisor/nested/entry_checks.hpp"
+#include "hypervisor/shadow/counters.hpp"
 #include "link/messages.hpp"
 #include "link/recognition_messages.hpp"
 #include "vmcs/fingerprint.hpp"
@@ -14,8 +15,15 @@
 
 namespace shadowtune::shadow {
 
-// Adds the accesses of one vCPU behind those that are there already.
-void add_first_accesses(vmcs::Fingerprint& fingerprint, std::span<const link::CounterRecord> cells);
+// One vCPU's counters, and how many of their cells have been looked at.
+struct CountersCursor {
+    const AccessCounters* counters{nullptr};
+    std::size_t next{0};
+};
+
+// Adds the accesses of all vCPUs, whose counters share a clock, in the order of time: L1's thread may move
+// from one to another and back with its VMCS.
+void add_first_accesses(vmcs::Fingerprint& fingerprint, std::span<CountersCursor> vcpus);
 
 // Of the VMCS whose values these are.
 [[nodiscard]] vmcs::LaunchControls launch_controls(const nested::Vmcs12Values& vmcs12);

@@ -2,7 +2,9 @@
 #include "hypervisor/shadow/recognition.hpp"
 
 #include <gtest/gtest.h>
+#include <initializer_list>
 #include <memory>
+#include <vector>
 
 namespace shadowtune::shadow {
 namespace {
@@ -22,6 +24,15 @@ void touch(AccessCounters& counters, F field, link::Access access, std::uint8_t 
     counters.count(vmcs::index_of(field), high_half, access, reason);
 }
 
+[[nodiscard]] Fingerprint first_accesses(std::initializer_list<const AccessCounters*> vcpus) {
+    std::vector<CountersCursor> cursors;
+    for (const AccessCounters* counters : vcpus)
+        cursors.push_back({counters});
+    Fingerprint print{};
+    add_first_accesses(print, cursors);
+    return print;
+}
+
 TEST(Recognition, TheCountersKnowTheOrder) {
     using link::Access;
     const auto counters{std::make_unique<AccessCounters>()};
@@ -31,8 +42,7 @@ TEST(Recognition, TheCountersKnowTheOrder) {
     touch(*counters, F::ept_pointer, Access::write); // the other half: the same field
     touch(*counters, F::host_cr3, Access::write);
     touch(*counters, F::guest_rip, Access::write);
-    Fingerprint print{};
-    add_first_accesses(print, counters->cells());
+    const Fingerprint print{first_accesses({counters.get()})};
     ASSERT_EQ(print.size(), 4U);
     EXPECT_EQ(print[0], write_of(F::host_cr3));
     EXPECT_EQ(print[1], write_of(F::ept_pointer));
@@ -46,23 +56,28 @@ TEST(Recognition, OnlyAccessesOutsideRoundTripsCount) {
     counters->count_sampled(vmcs::index_of(F::guest_rip), link::Access::read);
     counters->end_sampled_round_trip(10);
     touch(*counters, F::host_cr3, link::Access::write);
-    Fingerprint print{};
-    add_first_accesses(print, counters->cells());
+    const Fingerprint print{first_accesses({counters.get()})};
     ASSERT_EQ(print.size(), 1U);
     EXPECT_EQ(print[0], write_of(F::host_cr3));
 }
 
-TEST(Recognition, SeveralProcessorsAreJoinedInTheirOrder) {
+// L1's thread goes to another processor with its VMCS, and comes back.
+TEST(Recognition, SeveralProcessorsAreJoinedInTheOrderOfTime) {
     const auto one{std::make_unique<AccessCounters>()}, other{std::make_unique<AccessCounters>()};
+    std::atomic<std::uint32_t> clock{0};
+    one->share_clock(clock);
+    other->share_clock(clock);
     touch(*one, F::host_cr3, link::Access::write);
     touch(*one, F::host_cr4, link::Access::write);
     touch(*other, F::host_cr4, link::Access::write);
     touch(*other, F::guest_cr0, link::Access::write);
-    Fingerprint print{};
-    add_first_accesses(print, one->cells());
-    add_first_accesses(print, other->cells());
-    ASSERT_EQ(print.size(), 3U);
+    touch(*one, F::guest_rip, link::Access::write);
+    const Fingerprint print{first_accesses({one.get(), other.get()})};
+    ASSERT_EQ(print.size(), 4U);
+    EXPECT_EQ(print[1], write_of(F::host_cr4));
     EXPECT_EQ(print[2], write_of(F::guest_cr0));
+    EXPECT_EQ(print[3], write_of(F::guest_rip));
+    EXPECT_EQ(print, first_accesses({other.get(), one.get()}));
 }
 
 // A saved L1 that has not run an L2 yet goes on with the same order.
@@ -73,11 +88,9 @@ TEST(Recognition, RestoredCountersKeepTheOrder) {
     touch(*counters, F::host_cr0, link::Access::write);
     for (const link::CounterRecord& cell : counters->cells())
         restored->restore(cell);
-    Fingerprint print{}, again{};
-    add_first_accesses(print, counters->cells());
-    add_first_accesses(again, restored->cells());
+    const Fingerprint print{first_accesses({counters.get()})};
     EXPECT_EQ(print.size(), 3U);
-    EXPECT_EQ(print, again);
+    EXPECT_EQ(print, first_accesses({restored.get()}));
 }
 
 TEST(Recognition, ControlsAreThoseInForce) {
