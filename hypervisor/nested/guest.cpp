@@ -2,6 +2,7 @@
 
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/nested/exit_routing.hpp"
+#include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/l2_ept.hpp"
 #include "hypervisor/nested/l2_memory.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
@@ -58,7 +59,14 @@ void read_key_rights(memory::PagingState& state) {
     }
 }
 
+// An event that L0 delivers to L2 leaves its own error code and length in vmcs02.
+void mark_event_fields(Vcpu& vcpu) {
+    if (!vcpu.runs_l2) return;
+    vcpu.vmcs12.mark_dirty(detail::set_of(F::vm_entry_exception_error_code, F::vm_entry_instruction_length));
+}
+
 void inject(Vcpu& vcpu, std::uint32_t information, std::uint32_t error_code) {
+    mark_event_fields(vcpu);
     vcpu.hardware.write(F::vm_entry_interruption_information, information);
     if (vmx::interruption::has_error_code(information)) {
         vcpu.hardware.write(F::vm_entry_exception_error_code, error_code);
@@ -136,6 +144,7 @@ void redeliver_interrupted_event(Vcpu& vcpu) {
     auto& hw{vcpu.hardware};
     const auto vectoring{static_cast<std::uint32_t>(hw.read(F::idt_vectoring_information))};
     if (!vmx::interruption::is_valid(vectoring)) return;
+    mark_event_fields(vcpu);
     // Bit 12 is undefined here and reserved there.
     hw.write(F::vm_entry_interruption_information, vectoring & ~vmx::interruption::entry_reserved);
     if (vmx::interruption::has_error_code(vectoring)) {

@@ -132,12 +132,6 @@ void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
     case ExitReason::vmfunc: emulate_l2_vmfunc(vcpu); break;
     default: break; // the timer's: the link is looked at after every exit
     }
-    if (!vcpu.runs_l2) return;
-    // An event that L0 has delivered leaves its own error code and length in vmcs02.
-    if (static_cast<ExitReason>(reason) != ExitReason::preemption_timer_expired) {
-        vcpu.vmcs12.mark_dirty(
-            detail::set_of(F::vm_entry_exception_error_code, F::vm_entry_instruction_length));
-    }
 }
 
 // An NMI that came while L0 ran, where L1 wants L2's NMIs to exit (26.2). The timer was set to 0 for it
