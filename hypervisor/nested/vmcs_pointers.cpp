@@ -100,14 +100,6 @@ void vm_fail(Vcpu& vcpu, InstructionError error) {
     finish(vcpu, rflags_zf);
 }
 
-bool require_vmx_operation(Vcpu& vcpu) {
-    if (!vcpu.in_vmx_operation) {
-        inject_exception(vcpu, vmx::vector::invalid_opcode);
-        return false;
-    }
-    return require_cpl0(vcpu);
-}
-
 void emulate_vmxon(Vcpu& vcpu) {
     auto& hw{vcpu.hardware};
     // CR4.VMXE as L1 sees it; in real hardware it is always 1 here.

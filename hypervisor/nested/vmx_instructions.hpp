@@ -2,6 +2,7 @@
 
 // L1's VMX instructions, one function for each exit. Vol. 3C, 31.3 "VMX Instructions" (edition 325462-087).
 
+#include "hypervisor/nested/guest.hpp"
 #include "hypervisor/nested/vcpu.hpp"
 
 namespace shadowtune::nested {
@@ -28,7 +29,12 @@ void emulate_vmcall(Vcpu& vcpu);
 [[nodiscard]] bool may_vmwrite(const Vcpu& vcpu, vmcs::FieldIndex field);
 
 // In VMX operation and CPL 0; false where #UD or #GP is on its way.
-[[nodiscard]] bool require_vmx_operation(Vcpu& vcpu);
+[[nodiscard]] inline bool require_vmx_operation(Vcpu& vcpu) {
+    if (vcpu.in_vmx_operation) [[likely]]
+        return require_cpl0(vcpu);
+    inject_exception(vcpu, vmx::vector::invalid_opcode);
+    return false;
+}
 
 // L2 exited, or its entry failed after the checks of the controls: L1 gets the exit that lies in vmcs02,
 // whose exit reason is `reason`.
