@@ -4,40 +4,45 @@
 # stamp LINE WHAT: what L1 printed behind that line of L2's.
 stamp() { tr -d '\r' <"$OUTPUT" | sed -n "s/^$1 \[.*$2=\([0-9]*\).*\]$/\1/p" | head -1; }
 
-# add_linux CONFIGURATION: from the console and the trace's two windows.
-add_linux() {
-    local workload from=begin to n=0
-    for workload in linux_boot linux_work; do
-        to="L2 booted"
-        [ "$workload" = linux_boot ] || to="L2 worked"
-        n=$((n + 1))
-        case " ${linux[*]} " in *" $workload "*)
-            add "$1" "$workload" "$(awk -v ticks=$(($(stamp "$to" ticks) - $(stamp "$from" ticks))) \
-                -v exits=$(($(stamp "$to" exits) - $(stamp "$from" exits))) 'BEGIN { printf "%.1f", ticks / exits }')" $n ;;
-        esac
-        from="L2 booted"
+# per_exit FROM TO: ticks for each exit of L2, from one line to the other.
+per_exit() {
+    awk -v ticks=$(($(stamp "$2" ticks) - $(stamp "$1" ticks))) -v exits=$(($(stamp "$2" exits) - $(stamp "$1" exits))) \
+        'BEGIN { printf "%.1f", ticks / exits }'
+}
+
+# windows_until LINE: up to three windows of the trace, as long as that line has not come. Their numbers go into `taken`.
+windows_until() {
+    taken=()
+    local i
+    for i in 1 2 3; do
+        sleep 3
+        ! grep -qa "^$1" "$OUTPUT" || break
+        trace_window
+        windows=$((windows + 1))
+        taken+=("$windows")
     done
+    wait_for "^$1" 1 3600
 }
 
 # run_linux CONFIGURATION OPTION...: options of `lab run`.
 run_linux() {
-    local configuration=$1
+    local configuration=$1 windows=0 taken=() boot=() work=()
     shift
     echo "paired: $configuration, Linux as L2" >&2
     L1=(--l1 "linux:$assets/vmlinuz" --memory 1536)
-    trace_begin 600000
+    trace_begin 400000
     lab_start "$@" --timeout 7200
     wait_for "^begin " 1 1800
-    sleep 3
-    trace_window
-    wait_for "^L2 booted" 1 3600
-    sleep 3
-    trace_window
+    windows_until "L2 booted"
+    boot=("${taken[@]}")
+    windows_until "L2 worked"
+    work=("${taken[@]}")
     wait_for "^L1: QEMU ended with 0" 1 3600
     type_line off
     lab_end
     trace_end
-    add_linux "$configuration"
+    case " ${linux[*]} " in *" linux_boot "*) add "$configuration" linux_boot "$(per_exit begin "L2 booted")" "${boot[@]}" ;; esac
+    case " ${linux[*]} " in *" linux_work "*) add "$configuration" linux_work "$(per_exit "L2 booted" "L2 worked")" "${work[@]}" ;; esac
 }
 
 for configuration in single_level kvm_static kvm_off; do
