@@ -67,7 +67,7 @@ record_begin() {
     local database=$1 deadline=$((SECONDS + 120)) before
     shift
     before=$(sqlite3 "$database" 'SELECT count(*) FROM snapshot' 2>/dev/null || echo 0)
-    "$SHADOWTUNE" record --link "$LINK" --db "$database" --interval "${RECORD_INTERVAL:-3600}" --timeout 300 "$@" >"$WORK/record.out" 2>&1 &
+    "$SHADOWTUNE" record --link "$LINK" --db "$database" --interval "${RECORD_INTERVAL:-3600}" --timeout 900 "$@" >"$WORK/record.out" 2>&1 &
     RECORDER=$!
     OTHER_PIDS+=("$RECORDER")
     until [ "$(sqlite3 "$database" 'SELECT count(*) FROM snapshot' 2>/dev/null || echo 0)" -gt "$before" ]; do
