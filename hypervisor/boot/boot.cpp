@@ -46,9 +46,7 @@ void boot_main(std::uint32_t magic, std::uint32_t information, boot::Archive* ar
 constexpr std::uint64_t virtual_base{0xFFFF'FFFF'8000'0000};
 // L0's region: the image, what all share, and for each vCPU its counters, stack, VMCSs and tables of EPT02.
 constexpr std::uint64_t shared_size{22U << 20}, vcpu_size{2U << 20};
-// Tables of EPT02: with many processors fewer pages each.
 constexpr std::size_t spare_relocations{4}; // of local APICs, to pages of which nothing is protected yet
-constexpr std::size_t few_vcpus{8}, pages_of_few{nested::Ept02::most_pages}, pages_of_many{512};
 
 // Room for an object made late and never destroyed, without a constructor before main.
 template <typename T>
@@ -146,8 +144,10 @@ void find_processors() {
                 (cpu::cpuid(1).edx & leaf1_edx_several_ids) == 0;
 }
 
+// For each vCPU: with many processors fewer.
 [[nodiscard]] std::size_t ept02_pages() {
-    return processors.count <= few_vcpus ? pages_of_few : pages_of_many;
+    if (processors.count <= 2) return nested::Ept02::most_pages;
+    return processors.count <= 8 ? 2048 : 512;
 }
 
 [[nodiscard]] std::uint64_t l0_region_size() {

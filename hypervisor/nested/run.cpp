@@ -111,7 +111,8 @@ vmx::Entry handle_exit(Vcpu& vcpu) {
     // Exits of L2 that L0 kept are no part of a round trip.
     if (vcpu.reason != vmcs::no_round_trip && !(ran_l2 && vcpu.runs_l2)) {
         const std::uint64_t end{cpu::rdtsc()};
-        if (end > now) vcpu.statistics.l0_ticks += end - now; // L1's MSR lists may set the TSC
+        // L1's MSR lists may set the TSC.
+        if (end > vcpu.exit_tsc) vcpu.statistics.l0_ticks += end - vcpu.exit_tsc;
         const std::uint64_t whole{end - vcpu.l2_exit_tsc};
         if (vcpu.runs_l2 && whole <= link::longest_timed_round_trip)
             vcpu.statistics.round_trip_ticks += whole;
@@ -149,7 +150,7 @@ vmx::Entry handle_entry_failure(Vcpu& vcpu) {
 }
 
 void serve_link(Vcpu& vcpu) {
-    if (is_bootstrap(vcpu)) the_commands->poll(vcpu, cpu::rdtsc());
+    if (is_bootstrap(vcpu)) the_commands->serve(vcpu);
 }
 
 void run_bootstrap_processor(Vcpu& vcpu, shadow::Commands& commands) {

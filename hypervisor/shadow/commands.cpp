@@ -281,4 +281,17 @@ void Commands::move_on(nested::Vcpu& vcpu, std::uint64_t now) {
     m_is_busy = m_status != 0 || m_snapshot != 0 || m_hold != Hold::none;
 }
 
+void Commands::move_on_untimed(nested::Vcpu& vcpu, std::uint64_t now) {
+    const std::uint64_t start{cpu::rdtsc()};
+    move_on(vcpu, now);
+    const std::uint64_t taken{cpu::rdtsc() - start};
+    vcpu.exit_tsc += taken;
+    vcpu.l2_exit_tsc += taken;
+}
+
+void Commands::serve(nested::Vcpu& vcpu) {
+    const std::uint64_t now{cpu::rdtsc()};
+    if (m_machine.link.is_due(now) || m_is_busy) move_on(vcpu, now);
+}
+
 } // namespace shadowtune::shadow

@@ -23,13 +23,16 @@ public:
     Commands(nested::Machine& machine, StartAnew start_anew);
 
     // Moves the link on; to be called at every VM exit of the bootstrap processor. Touches no VMCS. True
-    // where the host wants L1 to be saved: hold() is due before the next VM entry.
+    // where the host wants L1 to be saved: hold() is due before the next VM entry. What it takes is no part
+    // of the exit's ticks nor of the round trip's.
     bool poll(nested::Vcpu& vcpu, std::uint64_t now) {
         if (!m_machine.link.is_due(now) && !m_is_busy) [[likely]]
             return false;
-        move_on(vcpu, now);
+        move_on_untimed(vcpu, now);
         return m_hold != Hold::none;
     }
+    // The same while L1 sleeps or stands still, in time that passes anyway.
+    void serve(nested::Vcpu& vcpu);
 
     // Saves L1 and serves the host until it releases it.
     void hold(nested::Vcpu& vcpu);
@@ -43,6 +46,7 @@ public:
 
 private:
     void move_on(nested::Vcpu& vcpu, std::uint64_t now);
+    void move_on_untimed(nested::Vcpu& vcpu, std::uint64_t now);
     void execute(nested::Vcpu& vcpu, const link::Frame& frame);
     void begin_snapshot(nested::Vcpu& vcpu, const link::SnapshotRequest& request);
     void send_next_part();
@@ -69,7 +73,6 @@ private:
     void send_blob_state(link::MessageType command, std::uint32_t id, link::CommandStatus status,
                          const nested::RestoreRefusal& refusal = {});
     [[nodiscard]] bool is_restored(std::uint32_t crc) const;
-    void serve(nested::Vcpu& vcpu);
 
     nested::Machine& m_machine;
     bool m_is_busy{false}; // with a snapshot, a status or a saved L1, at the end of the last move_on()

@@ -107,8 +107,10 @@ void Commands::save(nested::Vcpu& vcpu) {
 void Commands::hold(nested::Vcpu& vcpu) {
     const std::uint64_t start{cpu::rdtsc()};
     save(vcpu);
-    while (m_hold == Hold::saved)
+    while (m_hold == Hold::saved) {
         serve(vcpu);
+        cpu::pause();
+    }
     nested::let_others_go(vcpu);
     // The round trip that was under way has not taken this long.
     vcpu.l2_exit_tsc += cpu::rdtsc() - start;
@@ -117,13 +119,10 @@ void Commands::hold(nested::Vcpu& vcpu) {
 void Commands::await_l1(nested::Vcpu& vcpu, std::uint32_t crc) {
     m_hold = Hold::awaited;
     m_awaited_crc = crc;
-    while (m_hold == Hold::awaited)
+    while (m_hold == Hold::awaited) {
         serve(vcpu);
-}
-
-void Commands::serve(nested::Vcpu& vcpu) {
-    poll(vcpu, cpu::rdtsc());
-    cpu::pause();
+        cpu::pause();
+    }
 }
 
 void Commands::send_part(const link::BlobRequest& request) {

@@ -32,6 +32,13 @@ inline void write_msr(std::uint32_t msr, std::uint64_t value) {
                  : "memory");
 }
 
+[[nodiscard]] inline std::uint64_t read_tsc() {
+    std::uint32_t low;
+    std::uint32_t high;
+    asm volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (std::uint64_t{high} << 32) | low;
+}
+
 struct CpuidResult {
     std::uint32_t eax, ebx, ecx, edx;
 };

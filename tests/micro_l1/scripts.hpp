@@ -16,5 +16,6 @@ void run_features(const Parameters& parameters);
 void run_isolation(const Parameters& parameters);
 void run_shadowing(const Parameters& parameters);
 void run_calibrate(const Parameters& parameters);
+void run_many(const Parameters& parameters);
 
 } // namespace shadowtune::micro_l1

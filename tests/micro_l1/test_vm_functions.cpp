@@ -172,20 +172,11 @@ void vmfunc_controls_checked() {
 }
 
 void l2_reads_tsc() {
-    std::uint32_t low{}, high{};
-    asm volatile("rdtsc" : "=a"(low), "=d"(high));
-    const std::uint64_t first{(std::uint64_t{high} << 32) | low};
+    const std::uint64_t first{read_tsc()};
     for (unsigned i{0}; i < 1000; ++i)
         asm volatile("" : : : "memory");
-    asm volatile("rdtsc" : "=a"(low), "=d"(high));
-    l2_call(first, (std::uint64_t{high} << 32) | low);
+    l2_call(first, read_tsc());
     l2_done();
-}
-
-[[nodiscard]] std::uint64_t read_tsc() {
-    std::uint32_t low{}, high{};
-    asm volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (std::uint64_t{high} << 32) | low;
 }
 
 // The product of TSC and multiplier, shifted right by 48, and the offset on top (26.3).
