@@ -24,6 +24,7 @@ constexpr Script scripts[]{
     {"sweep", run_sweep},           {"trips", run_trips},         {"fire", run_fire},
     {"vmx-errors", run_vmx_errors}, {"features", run_features},   {"isolation", run_isolation},
     {"shadowing", run_shadowing},   {"calibrate", run_calibrate}, {"many", run_many},
+    {"designs", run_designs},
 };
 
 void choose_output(const Parameters& parameters) {

@@ -17,5 +17,6 @@ void run_isolation(const Parameters& parameters);
 void run_shadowing(const Parameters& parameters);
 void run_calibrate(const Parameters& parameters);
 void run_many(const Parameters& parameters);
+void run_designs(const Parameters& parameters);
 
 } // namespace shadowtune::micro_l1

@@ -130,7 +130,8 @@ TEST_P(RandomEpt02, FindsWhatWasMapped) {
     start(8 + random() % 150);
     std::map<std::uint64_t, std::pair<std::uint64_t, std::map<std::uint64_t, std::uint64_t>>> model{};
     const auto forget_dropped{[&] {
-        std::erase_if(model, [&](const auto& known) { return hardware.dropped.contains(known.second.first); });
+        std::erase_if(model,
+                      [&](const auto& known) { return hardware.dropped.contains(known.second.first); });
     }};
     for (unsigned step{0}; step < 20'000; ++step) {
         const std::uint64_t eptp12{eptp_number(random() % eptps)};
