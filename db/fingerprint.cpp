@@ -8,6 +8,7 @@ namespace shadowtune::db {
 
 Result<void, Error> RecordingWriter::fingerprint(const Fingerprint& fingerprint) {
     Connection& connection{m_database->connection()};
+    if (auto done{commit()}; !done) return done;
     auto transaction{Transaction::begin(connection)};
     if (!transaction) return Failure{transaction.error()};
     auto insert{connection.prepare("INSERT INTO fingerprint VALUES (?, ?, ?, ?, ?, ?, ?, ?)")};

@@ -60,6 +60,9 @@ Result<RecordingWriter, Error> RecordingWriter::begin(Database& database, const 
              std::pair{&writer.m_insert_sampled_round_trips,
                        "INSERT INTO sampled_round_trip_count VALUES (?, ?, ?, ?)"},
              std::pair{&writer.m_insert_change, "INSERT INTO change_count VALUES (?, ?, ?, ?, ?, ?)"},
+             std::pair{&writer.m_begin_snapshot, "SAVEPOINT one"},
+             std::pair{&writer.m_keep_snapshot, "RELEASE one"},
+             std::pair{&writer.m_drop_snapshot, "ROLLBACK TO one"},
          }) {
         if (auto done{prepare(*target, sql)}; !done) return Failure{done.error()};
     }
@@ -67,17 +70,19 @@ Result<RecordingWriter, Error> RecordingWriter::begin(Database& database, const 
     return writer;
 }
 
-Result<bool, Error> RecordingWriter::is_due(const Key& key, std::uint64_t count, Rows& rows) const {
-    if (std::get<std::uint8_t>(key) >= vmcs::reason_slots)
+Result<bool, Error> RecordingWriter::is_due(const Key& key, std::uint64_t count, Rows& rows) {
+    if (key.reason >= vmcs::reason_slots)
         return bad_data("the snapshot has an exit reason that no processor gives");
-    const auto last{m_last.find(key)};
-    const std::uint64_t before{last == m_last.end() ? 0 : last->second};
-    if (count < before) {
+    if (count > largest_count) return bad_data("the snapshot has a count above 2^63");
+    if (count == 0 && !m_last.contains(key.packed())) return false;
+    Count& last{m_last[key.packed()]};
+    if (last.written_in == m_attempt) return bad_data("the snapshot has one counter twice");
+    if (count < last.value) {
         return bad_data("a counter went back: the VMM was restarted; begin a new recording");
     }
-    if (count == 0 || (count == before && !rows.all)) return false;
-    if (count > largest_count) return bad_data("the snapshot has a count above 2^63");
-    if (!rows.written.emplace(key, count).second) return bad_data("the snapshot has one counter twice");
+    if (count == 0 || (count == last.value && !rows.all)) return false;
+    last.written_in = m_attempt;
+    rows.written.emplace_back(&last, count);
     return true;
 }
 
@@ -155,17 +160,15 @@ Result<void, Error> RecordingWriter::write_vcpu(const VcpuSnapshot& vcpu, Rows& 
     return write_changes(vcpu, rows);
 }
 
-Result<void, Error> RecordingWriter::add_snapshot(const Snapshot& snapshot) {
-    if (snapshot.vcpus.empty()) return bad_data("the snapshot has no vCPU");
+Result<void, Error> RecordingWriter::write_rows(const Snapshot& snapshot) {
     Connection& connection{m_database->connection()};
-    auto transaction{Transaction::begin(connection)};
-    if (!transaction) return Failure{transaction.error()};
     const LinkStatistics& link{snapshot.link};
     if (auto done{m_insert_snapshot.run(m_id, m_sequence + 1, snapshot.at_ms, link.frames_dropped,
                                         link.frames_missed, link.reconnects, link.snapshots_lost)};
         !done) {
         return done;
     }
+    ++m_attempt;
     Rows rows{connection.last_row(), m_sequence % complete_snapshot_interval == 0, {}};
     for (const auto& vcpu : snapshot.vcpus) {
         if (auto done{write_vcpu(vcpu, rows)}; !done) return done;
@@ -173,18 +176,50 @@ Result<void, Error> RecordingWriter::add_snapshot(const Snapshot& snapshot) {
     if (rows.all) {
         if (auto done{mark_complete(rows)}; !done) return done;
     }
-    if (auto done{transaction.value().commit()}; !done) return done;
-    // Only what is on disk counts as stored.
+    if (m_gather_for == m_gather_for.zero()) {
+        if (auto done{commit()}; !done) return done;
+    }
     ++m_sequence;
-    for (const auto& [key, count] : rows.written)
-        m_last.insert_or_assign(key, count);
+    for (const auto& [last, count] : rows.written)
+        last->value = count;
     return {};
+}
+
+Result<void, Error> RecordingWriter::add_snapshot(const Snapshot& snapshot) {
+    if (snapshot.vcpus.empty()) return bad_data("the snapshot has no vCPU");
+    const auto now{Clock::now()};
+    if (!m_gathered) {
+        auto transaction{Transaction::begin(m_database->connection())};
+        if (!transaction) return Failure{transaction.error()};
+        m_gathered.emplace(std::move(transaction).value());
+        m_gathered_since = now;
+    }
+    if (m_gather_for == m_gather_for.zero()) {
+        auto written{write_rows(snapshot)};
+        m_gathered.reset();
+        return written;
+    }
+    if (auto done{m_begin_snapshot.run()}; !done) return done;
+    if (auto written{write_rows(snapshot)}; !written) {
+        (void)m_drop_snapshot.run();
+        (void)m_keep_snapshot.run();
+        return written;
+    }
+    if (auto done{m_keep_snapshot.run()}; !done) return done;
+    return now - m_gathered_since < m_gather_for ? Result<void, Error>{} : commit();
+}
+
+Result<void, Error> RecordingWriter::commit() {
+    if (!m_gathered) return {};
+    auto done{m_gathered->commit()};
+    m_gathered.reset();
+    return done;
 }
 
 Result<void, Error> RecordingWriter::mark_complete(const Rows& rows) {
     // A count that the VMM left out would be lost to whoever begins to read here.
-    for (const auto& [key, count] : m_last) {
-        if (!rows.written.contains(key)) return {};
+    for (const auto& [key, last] : m_last) {
+        if (last.value != 0 && last.written_in != m_attempt) return {};
     }
     auto update{m_database->connection().prepare("UPDATE snapshot SET complete = 1 WHERE id = ?")};
     if (!update) return Failure{update.error()};
@@ -192,6 +227,8 @@ Result<void, Error> RecordingWriter::mark_complete(const Rows& rows) {
 }
 
 Result<void, Error> RecordingWriter::generation(const Generation& generation, std::int64_t at_ms) {
+    if (m_generations.contains(generation.number)) return {};
+    if (auto done{commit()}; !done) return done;
     Connection& connection{m_database->connection()};
     auto transaction{Transaction::begin(connection)};
     if (!transaction) return Failure{transaction.error()};
@@ -200,7 +237,10 @@ Result<void, Error> RecordingWriter::generation(const Generation& generation, st
     known.value().bind(m_id, generation.number);
     auto row{known.value().step()};
     if (!row) return Failure{row.error()};
-    if (row.value()) return {};
+    if (row.value()) {
+        m_generations.insert(generation.number);
+        return {};
+    }
 
     auto insert{connection.prepare("INSERT INTO generation VALUES (?, ?, ?, ?, ?, ?)")};
     if (!insert) return Failure{insert.error()};
@@ -218,10 +258,13 @@ Result<void, Error> RecordingWriter::generation(const Generation& generation, st
                                     generation.sets.read.test(index), generation.sets.write.test(index));
     });
     if (!outcome) return outcome;
-    return transaction.value().commit();
+    if (auto done{transaction.value().commit()}; !done) return done;
+    m_generations.insert(generation.number);
+    return {};
 }
 
 Result<void, Error> RecordingWriter::finish(std::int64_t ended_ms) {
+    if (auto done{commit()}; !done) return done;
     auto update{m_database->connection().prepare("UPDATE recording SET ended_ms = ? WHERE id = ?")};
     if (!update) return Failure{update.error()};
     return update.value().run(ended_ms, m_id);

@@ -173,6 +173,7 @@ Result<Transaction, Error> Transaction::begin(Connection& connection) {
 }
 
 Result<void, Error> Transaction::commit() {
+    if (m_connection == nullptr) return {};
     auto committed{m_connection->execute("COMMIT")};
     if (committed) m_connection = nullptr;
     return committed;

@@ -111,6 +111,7 @@ private:
 class Transaction {
 public:
     [[nodiscard]] static Result<Transaction, Error> begin(Connection& connection);
+    // Nothing where it was moved from, or is committed.
     [[nodiscard]] Result<void, Error> commit();
 
     Transaction() = default;

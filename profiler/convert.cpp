@@ -1,6 +1,6 @@
 #include "profiler/convert.hpp"
 
-#include <map>
+#include <algorithm>
 #include <tuple>
 
 namespace shadowtune::profiler {
@@ -18,44 +18,46 @@ namespace {
     return "unknown";
 }
 
+// The entry for this field, access and reason; `out` is in their order, and so is what comes, but for the
+// second counter of one entry, which comes later.
+template <typename Entry>
+[[nodiscard]] Entry& entry_for(std::vector<Entry>& out, const link::Counter& counter) {
+    const auto access{static_cast<db::Access>(link::access_of(counter.counted))};
+    const auto key{[](const Entry& entry) { return std::tuple{entry.encoding, entry.access, entry.reason}; }};
+    const std::tuple wanted{counter.encoding, access, counter.reason};
+    auto place{out.end()};
+    if (!out.empty() && key(out.back()) >= wanted) place = std::ranges::lower_bound(out, wanted, {}, key);
+    if (place == out.end() || key(*place) != wanted)
+        place = out.insert(place, Entry{counter.encoding, access, counter.reason});
+    return *place;
+}
+
 void add_counters(db::VcpuSnapshot& out, const std::vector<link::Counter>& counters) {
     using link::Counted;
-    using Key = std::tuple<vmcs::Encoding, db::Access, std::uint8_t>;
-    std::map<Key, db::AccessCount> plain{};
-    std::map<Key, db::SampledCount> sampled{};
     const auto add_change{[&out](db::Change change, const link::Counter& counter) {
         out.changes.push_back({change, counter.encoding, counter.reason, counter.count});
     }};
+    out.accesses.reserve(counters.size());
     for (const link::Counter& counter : counters) {
         if (counter.count == 0) continue;
-        const Key key{counter.encoding, static_cast<db::Access>(link::access_of(counter.counted)),
-                      counter.reason};
         switch (counter.counted) {
         case Counted::reads:
-        case Counted::writes: plain[key].count = counter.count; break;
+        case Counted::writes: entry_for(out.accesses, counter).count = counter.count; break;
         case Counted::memory_reads:
-        case Counted::memory_writes: plain[key].in_memory = counter.count; break;
+        case Counted::memory_writes: entry_for(out.accesses, counter).in_memory = counter.count; break;
         case Counted::sampled_round_trips:
             out.sampled_round_trips_by_reason[counter.reason] = counter.count;
             break;
         case Counted::round_trips: out.round_trips_by_reason[counter.reason] = counter.count; break;
         case Counted::sampled_reads:
-        case Counted::sampled_writes: sampled[key].count = counter.count; break;
+        case Counted::sampled_writes: entry_for(out.sampled, counter).count = counter.count; break;
         case Counted::squared_reads:
-        case Counted::squared_writes: sampled[key].squares = counter.count; break;
+        case Counted::squared_writes: entry_for(out.sampled, counter).squares = counter.count; break;
         case Counted::changed: add_change(db::Change::at_exit, counter); break;
         case Counted::other: add_change(db::Change::at_switch, counter); break;
         case Counted::switches: add_change(db::Change::of_vmcs, counter); break;
         case Counted::switched_round_trips: add_change(db::Change::of_vmcs_once, counter); break;
         }
-    }
-    for (const auto& [key, counts] : plain) {
-        const auto& [encoding, access, reason]{key};
-        out.accesses.push_back({encoding, access, reason, counts.count, counts.in_memory});
-    }
-    for (const auto& [key, sums] : sampled) {
-        const auto& [encoding, access, reason]{key};
-        out.sampled.push_back({encoding, access, reason, sums.count, sums.squares});
     }
 }
 

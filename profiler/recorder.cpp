@@ -11,6 +11,8 @@ namespace {
 
 // How long the stop flag may wait while the recorder sleeps between two snapshots.
 constexpr std::chrono::milliseconds longest_sleep{100};
+// Snapshots that come faster are stored together, for what each costs the disk.
+constexpr std::chrono::milliseconds longest_gathering{100};
 // A VMM that boots anew between greeting and snapshot more often than this is not worth a recording.
 constexpr int most_boots_in_a_row{3};
 
@@ -120,6 +122,7 @@ Result<void, RecorderError> Recorder::begin(std::uint64_t boot_id) {
                                            labels_of(*machine, m_options.labels), now_ms())};
     if (!writer) return fail(writer.error());
     m_writer.emplace(std::move(writer).value());
+    if (m_options.interval < longest_gathering) m_writer->gather_for(longest_gathering);
     m_has_fingerprint = false;
     m_summary.recordings.push_back(m_writer->id());
     return {};

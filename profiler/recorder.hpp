@@ -1,7 +1,8 @@
 #pragma once
 
-// Records a running VMM into a database: one snapshot each interval, each in a transaction of its own, until
-// told to end. A VMM that boots anew begins a new recording in the same file.
+// Records a running VMM into a database: one snapshot each interval, each in a transaction of its own (below
+// 100 ms: those of 100 ms in one), until told to end. A VMM that boots anew begins a new recording in the
+// same file.
 
 #include "db/recording_writer.hpp"
 #include "link/host/session.hpp"

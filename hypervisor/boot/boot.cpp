@@ -262,6 +262,7 @@ void find_fields(nested::Machine& machine) {
     hardware.clear(region);
     machine.offered_msrs = nested::offered_msrs(machine.hardware_msrs, nested::vmcs12_revision);
     machine.offered_fields = nested::offered_fields(machine.physical_fields, machine.offered_msrs);
+    machine.offered_encodings.make(machine.offered_fields);
     nested::set_highest_index(machine.offered_msrs, machine.offered_fields);
 }
 

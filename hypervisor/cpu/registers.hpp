@@ -7,6 +7,11 @@
 
 namespace shadowtune::cpu {
 
+namespace rflags {
+inline constexpr std::uint64_t cf{1U << 0}, pf{1U << 2}, af{1U << 4}, zf{1U << 6}, sf{1U << 7}, tf{1U << 8},
+    of{1U << 11}, rf{1U << 16}, status{cf | pf | af | zf | sf | of};
+}
+
 namespace cr0 {
 inline constexpr std::uint64_t pe{1U << 0}, mp{1U << 1}, em{1U << 2}, ts{1U << 3}, et{1U << 4}, ne{1U << 5},
     wp{1U << 16}, am{1U << 18}, nw{1U << 29}, cd{1U << 30}, pg{1U << 31};

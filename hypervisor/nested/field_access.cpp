@@ -19,8 +19,7 @@ FieldAccess decode_field_access(Vcpu& vcpu) {
     access.operands = operands.value();
     access.long_mode = in_64bit_mode(vcpu);
     const std::uint64_t operand{read_register(vcpu, access.operands.second_register) & access.operand_mask()};
-    access.field = vmcs::find(operand);
-    access.high_half = (operand & 1U) != 0;
+    access.part = {vcpu.machine.offered_encodings.find(operand), (operand & 1U) != 0};
     return access;
 }
 
@@ -50,13 +49,13 @@ bool write_destination(Vcpu& vcpu, const FieldAccess& access, std::uint64_t valu
     return true;
 }
 
-std::uint64_t part_of(const FieldAccess& access, std::uint64_t value) {
-    return access.high_half ? value >> 32 : value;
+std::uint64_t part_of(FieldPart part, std::uint64_t value) {
+    return part.high_half ? value >> 32 : value;
 }
 
-std::uint64_t with_part(const FieldAccess& access, std::uint64_t value, std::uint64_t written) {
-    const std::uint64_t whole{access.high_half ? (value & 0xFFFF'FFFF) | written << 32 : written};
-    return whole & vmcs::value_mask(vmcs::catalogue[access.field].width);
+std::uint64_t with_part(FieldPart part, std::uint64_t value, std::uint64_t written) {
+    const std::uint64_t whole{part.high_half ? (value & 0xFFFF'FFFF) | written << 32 : written};
+    return whole & vmcs::value_mask(vmcs::catalogue[part.field].width);
 }
 
 } // namespace shadowtune::nested

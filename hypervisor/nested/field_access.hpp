@@ -9,11 +9,15 @@
 
 namespace shadowtune::nested {
 
+struct FieldPart {
+    vmcs::FieldIndex field{vmcs::no_field}; // also where the field exists, but L1 is not offered it
+    bool high_half{false};
+};
+
 struct FieldAccess {
     DecodedOperands operands{};
     bool long_mode{false};
-    vmcs::FieldIndex field{vmcs::no_field}; // also where the field exists, but L1 is not offered it
-    bool high_half{false};
+    FieldPart part{};
 
     [[nodiscard]] unsigned bytes() const { return long_mode ? 8 : 4; }
     [[nodiscard]] std::uint64_t operand_mask() const { return long_mode ? ~std::uint64_t{0} : 0xFFFF'FFFF; }
@@ -27,7 +31,7 @@ struct FieldAccess {
 [[nodiscard]] bool write_destination(Vcpu& vcpu, const FieldAccess& access, std::uint64_t value);
 
 // What VMREAD gives and VMWRITE leaves of a field's `value`: its whole, or one half of it.
-[[nodiscard]] std::uint64_t part_of(const FieldAccess& access, std::uint64_t value);
-[[nodiscard]] std::uint64_t with_part(const FieldAccess& access, std::uint64_t value, std::uint64_t written);
+[[nodiscard]] std::uint64_t part_of(FieldPart part, std::uint64_t value);
+[[nodiscard]] std::uint64_t with_part(FieldPart part, std::uint64_t value, std::uint64_t written);
 
 } // namespace shadowtune::nested

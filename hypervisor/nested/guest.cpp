@@ -12,8 +12,6 @@ namespace shadowtune::nested {
 
 namespace {
 
-constexpr std::uint64_t rflags_tf{1U << 8}, rflags_rf{1U << 16};
-
 // Where a linear address of the guest that exited lies in L1's memory; false where something else is due
 // instead.
 [[nodiscard]] bool translate_linear(Vcpu& vcpu, const memory::PagingState& state, std::uint64_t linear,
@@ -36,7 +34,7 @@ constexpr std::uint64_t rflags_tf{1U << 8}, rflags_rf{1U << 16};
     facts.interruption_error_code = error_code;
     if (!l1_wants_exit(facts, vcpu.vmcs12.values(), {})) return false;
     auto& hw{vcpu.hardware};
-    hw.write(F::guest_rflags, hw.read(F::guest_rflags) | rflags_rf);
+    hw.write(F::guest_rflags, hw.read(F::guest_rflags) | cpu::rflags::rf);
     ExitOverride exit{};
     exit.reason = facts.exit_reason;
     exit.qualification = qualification;
@@ -115,7 +113,7 @@ void skip_instruction(Vcpu& vcpu, std::uint64_t length) {
     if ((state & one_instruction) != 0) hw.write(F::guest_interruptibility_state, state & ~one_instruction);
     // A single step over the instruction is due now (SDM Vol. 3C, 27.7.3 "Delivery of Pending Debug
     // Exceptions").
-    if ((hw.read(F::guest_rflags) & rflags_tf) != 0) {
+    if ((hw.read(F::guest_rflags) & cpu::rflags::tf) != 0) {
         hw.write(F::guest_pending_debug_exceptions,
                  hw.read(F::guest_pending_debug_exceptions) | vmx::pending_debug::single_step);
     }

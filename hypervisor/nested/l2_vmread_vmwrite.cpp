@@ -24,7 +24,7 @@ using vmx::InstructionError;
         return false;
     }
     access = decode_field_access(vcpu);
-    if (access.field != vmcs::no_field && vcpu.machine.offered_fields.test(access.field)) return true;
+    if (access.part.field != vmcs::no_field) return true;
     vm_fail(vcpu, InstructionError::unsupported_vmcs_component);
     return false;
 }
@@ -35,8 +35,8 @@ void emulate_l2_vmread(Vcpu& vcpu) {
     FieldAccess access{};
     if (!begin_access(vcpu, access)) return;
     const std::uint64_t region{vcpu.vmcs12.get(F::vmcs_link_pointer)};
-    const std::uint64_t value{read_region_field(vcpu.machine.l1, region, access.field)};
-    if (!write_destination(vcpu, access, part_of(access, value))) return;
+    const std::uint64_t value{read_region_field(vcpu.machine.l1, region, access.part.field)};
+    if (!write_destination(vcpu, access, part_of(access.part, value))) return;
     vm_succeed(vcpu);
 }
 
@@ -45,12 +45,13 @@ void emulate_l2_vmwrite(Vcpu& vcpu) {
     if (!begin_access(vcpu, access)) return;
     std::uint64_t value{};
     if (!read_source(vcpu, access, value)) return;
-    if (!may_vmwrite(vcpu, access.field)) {
+    if (!may_vmwrite(vcpu, access.part.field)) {
         return vm_fail(vcpu, InstructionError::vmwrite_read_only_component);
     }
     const std::uint64_t region{vcpu.vmcs12.get(F::vmcs_link_pointer)};
-    const std::uint64_t old{access.high_half ? read_region_field(vcpu.machine.l1, region, access.field) : 0};
-    write_region_field(vcpu.machine.l1, region, access.field, with_part(access, old, value));
+    const std::uint64_t old{
+        access.part.high_half ? read_region_field(vcpu.machine.l1, region, access.part.field) : 0};
+    write_region_field(vcpu.machine.l1, region, access.part.field, with_part(access.part, old, value));
     vm_succeed(vcpu);
 }
 

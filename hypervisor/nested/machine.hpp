@@ -11,6 +11,7 @@
 #include "hypervisor/memory/memory_map.hpp"
 #include "hypervisor/nested/entry_checks.hpp"
 #include "hypervisor/nested/merge.hpp"
+#include "hypervisor/nested/offered_encodings.hpp"
 #include "hypervisor/nested/turns.hpp"
 #include "hypervisor/shadow/generations.hpp"
 #include "hypervisor/shadow/library.hpp"
@@ -57,6 +58,7 @@ struct Machine {
     vmcs::CapabilityMsrs offered_msrs{};
     vmcs::FieldSet physical_fields{};
     vmcs::FieldSet offered_fields{};
+    OfferedEncodings offered_encodings{};
     ProcessorFacts processor{};
 
     // MSRs and ports that L0 must see whoever touches them.

@@ -126,7 +126,7 @@ void switch_vpid(Vcpu& vcpu) {
 
 void make_plan(Vcpu& vcpu) {
     const Plan plan{make_plan(vcpu.vmcs12.values(), vcpu.machine.offered_fields)};
-    if (plan.left_by_exit != vcpu.plan.left_by_exit) vcpu.delivery.forget();
+    if (plan.left_by_exit != vcpu.plan.left_by_exit) vcpu.delivery.forget_plan();
     vcpu.plan = plan;
 }
 

@@ -208,6 +208,7 @@ Vcpu* make_vcpu(Machine& machine, vmx::ExitStack& stack, std::uint64_t feature_c
     write_unused_controls(*vcpu);
     write_controls01(*vcpu);
     vcpu->in_force = &machine.generations.take_newest();
+    vcpu->sampler.begin(vcpu->in_force->sample_interval);
     hw.write(F::vmread_bitmap, vcpu->in_force->read_bitmap);
     hw.write(F::vmwrite_bitmap, vcpu->in_force->write_bitmap);
     vcpu->number = static_cast<unsigned>(machine.vcpu_count);

@@ -51,8 +51,7 @@ public:
     // A VM exit, or a VMX instruction, left this value: vmcs02 has it already or does not care.
     void leave(vmcs::Field field, std::uint64_t value) {
         fetched(vmcs::index_of(field), value);
-        m_moved.set(field);
-        m_has_moved = true;
+        note_moved(vmcs::index_of(field));
     }
 
     // The value was fetched from vmcs02.
@@ -64,10 +63,15 @@ public:
     [[nodiscard]] const vmcs::FieldSet& in_vmcs02() const { return m_in_vmcs02; }
     void left_in_vmcs02(const vmcs::FieldSet& fields) { m_in_vmcs02 |= fields; }
 
-    // Fields that leave() has given a value since the shadow VMCS was made to follow: L1 did not write it.
-    // What is fetched is not in R, whose fields each exit brings, or the shadow VMCS stands aside.
+    // Fields that have another value since the shadow VMCS was made to follow: by leave(), or L1 wrote them
+    // while it stood aside. What is fetched is not in R, whose fields each exit brings, or the shadow VMCS
+    // stands aside.
     [[nodiscard]] bool has_moved() const { return m_has_moved; }
     [[nodiscard]] const vmcs::FieldSet& moved() const { return m_moved; }
+    void note_moved(vmcs::FieldIndex field) {
+        m_moved.set(field);
+        m_has_moved = true;
+    }
     void forget_moved() {
         m_moved.reset();
         m_has_moved = false;
@@ -76,6 +80,16 @@ public:
     // in vmcs02.
     void store(vmcs::FieldIndex field, std::uint64_t value) { m_values.values[field] = value; }
     void only_left_in_vmcs02(const vmcs::FieldSet& fields) { m_in_vmcs02 = fields; }
+
+    // Of what was fetched before L1 asks for it, the fields that have another value than before; until the
+    // next exit.
+    void note_changed(const vmcs::FieldSet& fields) { m_changed = fields; }
+    // Whether it is one, for the first who asks.
+    [[nodiscard]] bool take_changed(vmcs::FieldIndex field) {
+        const bool changed{m_changed.test(field)};
+        if (changed) m_changed.clear(field);
+        return changed;
+    }
 
     [[nodiscard]] const vmcs::FieldSet& dirty() const { return m_dirty; }
     // What an entry has to do for the fields in dirty().
@@ -103,6 +117,7 @@ private:
     vmcs::FieldSet m_in_vmcs02{};
     vmcs::FieldSet m_dirty{};
     vmcs::FieldSet m_moved{};
+    vmcs::FieldSet m_changed{};
     DirtyGroups m_dirty_groups{0};
     bool m_has_moved{false};
 };

@@ -14,15 +14,12 @@ namespace {
 
 using vmx::InstructionError;
 
-constexpr std::uint64_t rflags_cf{1U << 0}, rflags_pf{1U << 2}, rflags_af{1U << 4}, rflags_zf{1U << 6},
-    rflags_sf{1U << 7}, rflags_of{1U << 11};
-constexpr std::uint64_t rflags_status{rflags_cf | rflags_pf | rflags_af | rflags_zf | rflags_sf | rflags_of};
 constexpr std::uint64_t feature_locked{1U << 0}, feature_vmx_outside_smx{1U << 2};
 
 void finish(Vcpu& vcpu, std::uint64_t flag) {
     auto& hw{vcpu.hardware};
     const std::uint64_t flags{hw.read(F::guest_rflags)};
-    const std::uint64_t wanted{(flags & ~rflags_status) | flag};
+    const std::uint64_t wanted{(flags & ~cpu::rflags::status) | flag};
     if (wanted != flags) hw.write(F::guest_rflags, wanted);
     skip_instruction(vcpu);
 }
@@ -91,13 +88,13 @@ void vm_succeed(Vcpu& vcpu) {
 }
 
 void vm_fail_invalid(Vcpu& vcpu) {
-    finish(vcpu, rflags_cf);
+    finish(vcpu, cpu::rflags::cf);
 }
 
 void vm_fail(Vcpu& vcpu, InstructionError error) {
     if (!vcpu.vmcs12.is_current()) return vm_fail_invalid(vcpu);
     vcpu.vmcs12.leave(F::vm_instruction_error, static_cast<std::uint64_t>(error));
-    finish(vcpu, rflags_zf);
+    finish(vcpu, cpu::rflags::zf);
 }
 
 void emulate_vmxon(Vcpu& vcpu) {

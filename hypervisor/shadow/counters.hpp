@@ -22,7 +22,8 @@ public:
     // lost.
     static constexpr std::size_t capacity{32768};
 
-    void count(vmcs::FieldIndex field, bool high_half, link::Access access, std::uint8_t reason) {
+    [[gnu::always_inline]] void count(vmcs::FieldIndex field, bool high_half, link::Access access,
+                                      std::uint8_t reason) {
         add(place_of(field, high_half, access), Family::plain, reason, 1);
     }
 
@@ -32,7 +33,7 @@ public:
     }
 
     // What L1 read first after an exit is another value than vmcs12 had.
-    void count_changed(vmcs::FieldIndex field, std::uint8_t reason) {
+    [[gnu::always_inline]] void count_changed(vmcs::FieldIndex field, std::uint8_t reason) {
         add(place_of(field, false, link::Access::read), Family::values, reason, 1);
     }
 
@@ -55,12 +56,20 @@ public:
 
     // In a sampled round trip: appears when that ends. High halves count as their field, for the square is
     // that of both together.
-    void count_sampled(vmcs::FieldIndex field, link::Access access) {
+    [[gnu::always_inline]] void count_sampled(vmcs::FieldIndex field, link::Access access) {
         const std::uint16_t place{place_of(field, false, access)};
         if (m_in_trip[place]++ == 0) m_touched[m_touched_count++] = place;
     }
     void end_sampled_round_trip(std::uint8_t reason) {
         take_sampled([&](std::uint16_t place, std::uint64_t times) {
+            std::uint16_t* const slots{slots_of(place, reason)};
+            constexpr auto sampled{static_cast<std::size_t>(Family::sampled) * vmcs::reason_slots},
+                squared{static_cast<std::size_t>(Family::squared) * vmcs::reason_slots};
+            if (slots[sampled] != 0 && slots[squared] != 0) [[likely]] {
+                m_cells[slots[sampled] - 1U].count += times;
+                m_cells[slots[squared] - 1U].count += times * times;
+                return;
+            }
             add(place, Family::sampled, reason, times);
             add(place, Family::squared, reason, times * times);
         });
@@ -115,22 +124,35 @@ private:
         }
         m_touched_count = 0;
     }
-    void add(std::uint16_t place, Family family, std::uint8_t reason, std::uint64_t times) {
+    // Of the families, vmcs::reason_slots apart.
+    [[nodiscard]] std::uint16_t* slots_of(std::uint16_t place, std::uint8_t reason) {
+        return m_slots + place * families * vmcs::reason_slots + reason;
+    }
+    // On the way of a trapped access, where a call costs its caller all registers.
+    [[gnu::always_inline]] void add(std::uint16_t place, Family family, std::uint8_t reason,
+                                    std::uint64_t times) {
+        std::uint16_t& slot{slots_of(place, reason)[static_cast<std::size_t>(family) * vmcs::reason_slots]};
+        if (slot != 0) [[likely]] {
+            m_cells[slot - 1U].count += times;
+            return;
+        }
         const auto encoding{
             static_cast<vmcs::Encoding>(vmcs::catalogue[place / 4].encoding | (place >> 1 & 1U))};
         const auto counted{static_cast<std::uint8_t>(static_cast<unsigned>(family) * 2 + (place & 1U))};
-        add_to(m_slots[(place * families + static_cast<std::size_t>(family)) * vmcs::reason_slots + reason],
-               {encoding, counted, reason, times});
+        begin_cell(slot, {encoding, counted, reason, times});
     }
     // What is of no field but the round trips themselves, which are counted elsewhere.
     void add_without_field(link::Counted counted, std::uint8_t reason, std::uint64_t times) {
         const auto number{static_cast<std::uint8_t>(counted)};
-        add_to(m_slots_without_field[number - first_without_field][reason], {0, number, reason, times});
-    }
-    void add_to(std::uint16_t& slot, const link::CounterRecord& more) {
+        std::uint16_t& slot{m_slots_without_field[number - first_without_field][reason]};
         if (slot != 0) {
-            m_cells[slot - 1U].count += more.count;
-        } else if (m_used < capacity) {
+            m_cells[slot - 1U].count += times;
+        } else {
+            begin_cell(slot, {0, number, reason, times});
+        }
+    }
+    [[gnu::noinline]] void begin_cell(std::uint16_t& slot, const link::CounterRecord& more) {
+        if (m_used < capacity) {
             m_cells[m_used] = more;
             if (m_used < timed && m_clock != nullptr)
                 m_times[m_used] = m_clock->fetch_add(1, std::memory_order_relaxed);

@@ -23,7 +23,8 @@ void set_vmcs_shadowing(nested::Vcpu& vcpu, bool on) {
 // vmcs01 must be current. Without the control every VMREAD and VMWRITE exits, whatever the bitmaps say (SDM
 // Vol. 3C, 26.1.3).
 void set_aside(nested::Vcpu& vcpu, bool aside) {
-    if (vcpu.shadow_stands_aside == aside) return;
+    if (vcpu.shadow_stands_aside == aside) [[likely]]
+        return;
     vcpu.shadow_stands_aside = aside;
     set_vmcs_shadowing(vcpu, !aside);
 }
@@ -49,7 +50,11 @@ void end(nested::Vcpu& vcpu) {
 }
 
 void link(nested::Vcpu& vcpu) {
-    if (!vcpu.shadow_stands_aside) deliver_all_reads(vcpu);
+    if (vcpu.shadow_stands_aside) {
+        vcpu.delivery.forget();
+    } else {
+        deliver_all_reads(vcpu);
+    }
     vcpu.hardware.make_current(vcpu.vmcs01.region);
     set_vmcs_shadowing(vcpu, !vcpu.shadow_stands_aside);
 }
@@ -81,18 +86,15 @@ void close_sample(nested::Vcpu& vcpu) {
 
 void begin_round_trip(nested::Vcpu& vcpu, bool is_plain_exit) {
     if (vcpu.round_trip_is_sampled) close_sample(vcpu);
-    const std::uint16_t interval{vcpu.in_force->sample_interval};
-    vcpu.round_trip_is_sampled = interval != 0 && vcpu.sampler.draw(interval);
+    vcpu.round_trip_is_sampled = vcpu.sampler.is_next();
     const vmcs::FieldSet& reads{vcpu.in_force->sets.read};
     const vmcs::FieldSet& left{vcpu.plan.left_by_exit};
     auto& hw{vcpu.hardware};
-    if (is_plain_exit && !vcpu.round_trip_is_sampled && !vcpu.shadow_stands_aside) [[likely]] {
+    if (is_plain_exit && !vcpu.round_trip_is_sampled) [[likely]] {
         vcpu.delivery.deliver_exit(hw, vcpu.vmcs02.region, reads, left, vcpu.shadow, vcpu.vmcs12);
-        return hw.make_current(vcpu.vmcs01.region);
-    }
-    if (is_plain_exit) vcpu.vmcs12.left_in_vmcs02(left);
-    if (vcpu.round_trip_is_sampled) {
+    } else if (vcpu.round_trip_is_sampled) {
         vcpu.shadow.settle(hw);
+        if (is_plain_exit) vcpu.delivery.fetch_exit(hw, left, vcpu.vmcs12);
     } else {
         vcpu.delivery.prepare(hw, vcpu.vmcs02.region, reads, left, vcpu.shadow, vcpu.vmcs12);
     }
@@ -101,7 +103,8 @@ void begin_round_trip(nested::Vcpu& vcpu, bool is_plain_exit) {
 }
 
 void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field) {
-    if (vcpu.shadow_stands_aside || !vcpu.in_force->sets.read.test(field)) return;
+    if (!vcpu.in_force->sets.read.test(field)) return;
+    if (vcpu.shadow_stands_aside) return vcpu.vmcs12.note_moved(field);
     vmcs::FieldSet one{};
     one.set(field);
     vcpu.shadow.fill(vcpu.hardware, one, vcpu.vmcs12);
@@ -120,6 +123,7 @@ void move_to_newest(nested::Vcpu& vcpu) {
     hw.write(F::vmwrite_bitmap, newest.write_bitmap);
     generations.give_back(*vcpu.in_force);
     __atomic_store_n(&vcpu.in_force, &newest, __ATOMIC_RELEASE);
+    vcpu.sampler.begin(newest.sample_interval);
     vcpu.delivery.forget();
     if (vcpu.vmcs12.is_current() && !vcpu.shadow_stands_aside) deliver_all_reads(vcpu);
     hw.make_current(vcpu.vmcs01.region);

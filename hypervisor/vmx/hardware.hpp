@@ -85,6 +85,24 @@ public:
             cpu::panic("VMWRITE failed; field", last);
     }
 
+    // The same for VMREAD.
+    template <const auto& fields>
+    void read_all(std::uint64_t (&values)[fields.size()]) {
+        m_counts.vmread += fields.size();
+        [&]<std::size_t... place>(std::index_sequence<place...>) {
+            (read_unchecked(vmcs::encoding_of(fields[place]), values[place]), ...);
+        }
+        (std::make_index_sequence<fields.size() - 1>{});
+        bool failed{};
+        constexpr vmcs::Encoding last{vmcs::encoding_of(fields.back())};
+        asm volatile("vmread %2, %1"
+                     : "=@ccbe"(failed), "=r"(values[fields.size() - 1])
+                     : "r"(std::uint64_t{last})
+                     : "cc");
+        if (failed) [[unlikely]]
+            cpu::panic("VMREAD failed; field", last);
+    }
+
     // Each of a list of fields, for visit(field, value).
     template <typename Fields, typename Visit>
     void read_all(const Fields& fields, Visit visit) {
@@ -157,6 +175,10 @@ public:
 private:
     [[gnu::always_inline]] static void write_unchecked(vmcs::Encoding encoding, const std::uint64_t& value) {
         asm volatile("vmwrite %0, %1" : : "m"(value), "r"(std::uint64_t{encoding}) : "cc");
+    }
+
+    [[gnu::always_inline]] static void read_unchecked(vmcs::Encoding encoding, std::uint64_t& value) {
+        asm volatile("vmread %1, %0" : "=r"(value) : "r"(std::uint64_t{encoding}) : "cc");
     }
 
     std::uint64_t m_current{~std::uint64_t{0}};

@@ -89,18 +89,25 @@ protected:
             vmcs12.leave(F::vm_entry_interruption_information, truth[f]);
         }
         is_sampled = random() % 8 == 0;
-        if (!is_sampled && !stands_aside) {
+        if (!is_sampled) {
             delivery.deliver_exit(processor, vmcs02, reads, left, shadow, vmcs12);
         } else {
-            vmcs12.left_in_vmcs02(left);
-            if (is_sampled)
-                shadow.settle(processor);
-            else
-                delivery.prepare(processor, vmcs02, reads, left, shadow, vmcs12);
+            shadow.settle(processor);
+            const auto before{vmcs12.values()};
+            delivery.fetch_exit(processor, left, vmcs12);
+            check_changes(before);
         }
         stands_aside = is_sampled;
     }
 
+    // Of what is no longer in vmcs02 it is known once whether it is another.
+    void check_changes(const nested::Vmcs12Values& before) {
+        left.for_each([&](vmcs::FieldIndex f) {
+            if (vmcs12.in_vmcs02().test(f)) return;
+            EXPECT_EQ(vmcs12.take_changed(f), vmcs12.get(f) != before.values[f]);
+            EXPECT_FALSE(vmcs12.take_changed(f));
+        });
+    }
     [[nodiscard]] std::uint64_t vmread(vmcs::FieldIndex f) {
         if (!stands_aside && reads.test(f)) return processor.at(pages.page(0), f);
         if (vmcs12.in_vmcs02().test(f)) vmcs12.fetched(f, processor.at(vmcs02, f));
@@ -113,9 +120,11 @@ protected:
             return;
         }
         vmcs12.write(f, truth[f]);
+        if (!reads.test(f)) return;
+        if (stands_aside) return vmcs12.note_moved(f);
         vmcs::FieldSet one{};
         one.set(f);
-        if (!stands_aside && reads.test(f)) shadow.fill(processor, one, vmcs12);
+        shadow.fill(processor, one, vmcs12);
     }
     void reload() {
         if (!stands_aside) shadow.collect(processor, writes, vmcs12);
@@ -135,7 +144,7 @@ protected:
     nested::Vmcs12 vmcs12{};
     ShadowVmcs shadow{};
     Delivery delivery{};
-    vmcs::FieldSet reads{}, left{};
+    vmcs::FieldSet reads{}, left{}, other_left{nested::always_saved_fields};
     SyncList writes{};
     bool is_sampled{false}, stands_aside{false};
     std::array<std::uint64_t, vmcs::field_count> truth{};
@@ -153,10 +162,13 @@ TEST_P(Delivering, L1ReadsAndL2RunsWithTheTruth) {
             if (access % 3 == 0) vmwrite(field());
             if (random() % 200 == 0) reload();
         }
-        if (random() % 50 == 0) { // other exit controls from the next entry on
-            left = (nested::always_saved_fields | nested::exit_information_fields) -
-                   vmcs::testing::random_fields(random, 20);
-            delivery.forget();
+        if (random() % 50 == 0) { // other exit controls from the next entry on: new ones, or those of before
+            if (random() % 3 == 0) {
+                other_left = (nested::always_saved_fields | nested::exit_information_fields) -
+                             vmcs::testing::random_fields(random, 20);
+            }
+            std::swap(left, other_left);
+            delivery.forget_plan();
         }
         enter_l2();
         for (vmcs::FieldIndex f{0}; f < vmcs::field_count; ++f)
