@@ -60,6 +60,7 @@ ProfileEditor::ProfileEditor(ProfileDocument& document, QWidget* parent)
     m_view = new QTreeView{this};
     m_view->setModel(m_tree);
     m_view->setUniformRowHeights(true);
+    m_view->setTextElideMode(Qt::ElideMiddle);
     m_view->setAlternatingRowColors(true);
     m_view->setFrameShape(QFrame::NoFrame);
     m_view->setAccessibleName("Fields of the profile");
