@@ -2,6 +2,8 @@
 
 #include <QCoreApplication>
 #include <QRegularExpression>
+#include <csignal>
+#include <sys/prctl.h>
 
 namespace shadowtune::gui {
 
@@ -43,6 +45,8 @@ QList<ZooEntry> parse_zoo_list(const QString& csv) {
 }
 
 LabRun::LabRun(QObject* parent) : QObject{parent} {
+    // A machine that nobody watches any more would run for ever.
+    m_process.setChildProcessModifier([] { ::prctl(PR_SET_PDEATHSIG, SIGTERM); });
     connect(&m_process, &QProcess::readyReadStandardOutput, this, [this] {
         static const QRegularExpression control{"\x1B\\[[0-9;?]*[A-Za-z]|\r"};
         emit printed(QString::fromUtf8(m_process.readAllStandardOutput()).remove(control));
