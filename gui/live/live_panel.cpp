@@ -86,34 +86,29 @@ void LivePanel::build() {
     line->addWidget(m_words, 1);
     line->addWidget(m_progress);
     layout->addLayout(line);
-    auto* const buttons{new QHBoxLayout};
-    const auto button{[&](const QString& text, const QString& tip, const auto& pressed) {
+    auto* const sources{new QHBoxLayout};
+    auto* const commands{new QHBoxLayout};
+    const auto button{[this](QHBoxLayout* row, const QString& text, const QString& tip, const auto& pressed) {
         auto* const made{new QPushButton{text, this}};
         made->setToolTip(tip);
         connect(made, &QPushButton::clicked, this, pressed);
-        buttons->addWidget(made);
+        row->addWidget(made);
         return made;
     }};
     m_address = new QLineEdit{this};
     m_address->setPlaceholderText("Socket, tty, or tcp:HOST:PORT");
     m_address->setAccessibleName("The VMM's link");
-    buttons->addWidget(m_address, 1);
-    button("Connect", "Watch a running VMM, and record it", [this] { connect_to(m_address->text()); });
+    sources->addWidget(m_address, 1);
+    button(sources, "Connect", "Watch a running VMM, and record it",
+           [this] { connect_to(m_address->text()); });
     connect(m_address, &QLineEdit::returnPressed, this, [this] { connect_to(m_address->text()); });
     m_zoo = new QComboBox{this};
     m_zoo->setAccessibleName("A hypervisor of the zoo");
-    buttons->addWidget(m_zoo);
-    button("Run in the lab", "Boot it as L1 under the VMM, emulated", [this] {
+    sources->addWidget(m_zoo);
+    button(sources, "Run in the lab", "Boot it as L1 under the VMM, emulated", [this] {
         run_in_lab(m_zoo->count() == 0 ? QStringList{} : QStringList{m_zoo->currentData().toString()});
     });
-    m_trap = button("Count all", "Mode trap: every access traps, and is counted",
-                    [this] { m_session.set_mode(link::Mode::trap); });
-    m_sample = button("Sample", "Mode sample: all accesses of one in 64 round trips are counted",
-                      [this] { m_session.set_mode(link::Mode::sample, usual_sample); });
-    m_apply = button("Apply the profile", "Put the profile into force, without stopping L1",
-                     [this] { apply_profile(); });
-    m_stop = button("Stop", "End the recording, and the lab's machine", [this] { stop_all(); });
-    layout->addLayout(buttons);
+    layout->addLayout(sources);
     m_console = new QPlainTextEdit{this};
     m_console->setReadOnly(true);
     m_console->setMaximumBlockCount(most_console_lines);
@@ -128,7 +123,16 @@ void LivePanel::build() {
         m_lab.type(m_input->text());
         m_input->clear();
     });
-    layout->addWidget(m_input);
+    commands->addWidget(m_input, 1);
+    commands->addStretch();
+    m_trap = button(commands, "Count all", "Mode trap: every access traps, and is counted",
+                    [this] { m_session.set_mode(link::Mode::trap); });
+    m_sample = button(commands, "Sample", "Mode sample: all accesses of one in 64 round trips are counted",
+                      [this] { m_session.set_mode(link::Mode::sample, usual_sample); });
+    m_apply = button(commands, "Apply the profile", "Put the profile into force, without stopping L1",
+                     [this] { apply_profile(); });
+    m_stop = button(commands, "Stop", "End the recording, and the lab's machine", [this] { stop_all(); });
+    layout->addLayout(commands);
 }
 
 LivePanel::~LivePanel() {

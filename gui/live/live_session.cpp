@@ -9,7 +9,7 @@ namespace shadowtune::gui {
 namespace {
 
 // A call that is not answered for so long is told of, and tried again: where the line is up, each time with
-// twice as much patience, for an emulated machine may take a minute for what another one does in a moment.
+// four times the patience, for an emulated machine may take a minute for what another one does in a moment.
 constexpr std::chrono::seconds call_deadline{5};
 constexpr std::chrono::seconds longest_call{80};
 constexpr std::chrono::milliseconds snapshot_interval{1'000};
@@ -70,7 +70,7 @@ bool LiveSession::take_commands(link::Session& session, profiler::Recorder& reco
 
 void LiveSession::take_trouble(link::Session& session, link::LinkErrorKind kind, const std::string& what) {
     const bool is_up{kind == link::LinkErrorKind::timed_out};
-    session.set_deadline(is_up ? std::min<std::chrono::milliseconds>(2 * session.deadline(), longest_call)
+    session.set_deadline(is_up ? std::min<std::chrono::milliseconds>(4 * session.deadline(), longest_call)
                                : call_deadline);
     tell(m_has_recording ? State::lost : State::connecting, words(what));
 }

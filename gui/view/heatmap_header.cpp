@@ -26,7 +26,7 @@ constexpr int lean_degrees{50}; // of the columns' titles
 
 int title_stride(const QFontMetrics& metrics, int column_width) {
     // Leaning titles need more than their height.
-    return std::max(1, (metrics.height() * 5 / 4 + column_width - 1) / column_width);
+    return std::max(1, (metrics.height() * 4 / 3 + column_width - 1) / column_width);
 }
 
 HeatmapHeader::HeatmapHeader(Qt::Orientation orientation, QWidget* parent)

@@ -41,7 +41,8 @@ constexpr int growth_interval_ms{1'000};
 
 MainWindow::MainWindow(const Options& options) : m_options{options} {
     setAcceptDrops(true);
-    setDockOptions(AnimatedDocks | AllowNestedDocks | AllowTabbedDocks);
+    setDockOptions(AllowNestedDocks | AllowTabbedDocks);
+    setAnimated(!options.is_batch()); // a picture does not wait
     resize(options.size);
     m_heatmap.set_appearance(options.palette, is_dark(palette()));
     build_views();
@@ -51,7 +52,6 @@ MainWindow::MainWindow(const Options& options) : m_options{options} {
     m_filter.change("start", [&](Filter& filter) { filter = options.filter; });
     m_undo.clear();
     take_filter();
-    show_view(options.view);
     if (!options.is_batch()) restore_layout();
     refresh_title();
 }
@@ -121,9 +121,9 @@ void MainWindow::build_docks() {
     m_decisions_dock->hide();
     m_live_dock->hide();
     setCorner(Qt::BottomRightCorner, Qt::RightDockWidgetArea);
-    resizeDocks({recordings, timeline}, {440, 680}, Qt::Horizontal);
+    resizeDocks({recordings, timeline}, {500, 620}, Qt::Horizontal);
     resizeDocks({timeline}, {160}, Qt::Vertical);
-    resizeDocks({profile}, {500}, Qt::Horizontal);
+    resizeDocks({profile}, {450}, Qt::Horizontal);
 }
 
 void MainWindow::connect_models() {
@@ -189,6 +189,11 @@ void MainWindow::connect_models() {
 }
 
 void MainWindow::show_view(View view) {
+    if (view == View::decisions) {
+        m_decisions_dock->show();
+        m_decisions_dock->raise();
+        return;
+    }
     QWidget* const pages[]{m_heatmap_page, m_bitmaps, m_compare};
     m_tabs->setCurrentWidget(pages[static_cast<std::size_t>(view)]);
 }
