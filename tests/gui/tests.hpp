@@ -76,6 +76,8 @@ private slots:
     void every_command_is_in_the_palette();
     void keys_alone_are_enough();
     void trouble_is_told_in_place();
+    void a_newer_recording_is_refused();
+    void a_damaged_recording_is_no_crash();
     void a_recording_that_grows_is_followed();
     void decisions_are_shown();
 };

@@ -1,3 +1,4 @@
+#include "gui/model/loader.hpp"
 #include "gui/view/bitmap_page.hpp"
 #include "gui/view/command_palette.hpp"
 #include "gui/view/decisions_view.hpp"
@@ -12,12 +13,16 @@
 #include <QTest>
 #include <fstream>
 #include <limits>
+#include <random>
 
 namespace shadowtune::gui {
 
 namespace {
 
 constexpr int patience_ms{20'000};
+// SQLite's file format, 1.3.
+constexpr std::size_t sqlite_header{100};
+constexpr int user_version_place{60};
 
 [[nodiscard]] bool settles(MainWindow& window) {
     return QTest::qWaitFor([&] { return window.is_settled(); }, patience_ms);
@@ -99,6 +104,46 @@ void WindowTest::trouble_is_told_in_place() {
     window.open(QString::fromStdString(good));
     QVERIFY(settles(window));
     QVERIFY(window.heatmap().rowCount() > 0);
+}
+
+void WindowTest::a_newer_recording_is_refused() {
+    const test::TemporaryFolder folder{};
+    const std::string file{(folder / "newer.db").string()};
+    std::filesystem::copy_file(ZOO_RECORDINGS "/linux-6.1.db", file);
+    std::fstream{file, std::ios::in | std::ios::out}.seekp(user_version_place).write("\0\0\1\0", 4);
+    MainWindow window{Options{}};
+    window.show();
+    window.open(QString::fromStdString(file));
+    QVERIFY(settles(window));
+    QVERIFY(window.messages().words().contains("newer shadowtune"));
+}
+
+// Whatever a disk has made of it: it is shown, or refused in words.
+void WindowTest::a_damaged_recording_is_no_crash() {
+    const test::TemporaryFolder folder{};
+    std::ifstream whole{ZOO_RECORDINGS "/linux-6.1.db", std::ios::binary};
+    const std::string good{std::istreambuf_iterator<char>{whole}, {}};
+    QVERIFY(good.size() > 2 * sqlite_header);
+    std::mt19937 random{1};
+    unsigned refused{0};
+    for (int i{0}; i < 150; ++i) {
+        std::string bad{good};
+        for (int byte{0}; byte < 1 << i % 9; ++byte)
+            bad[sqlite_header + random() % (bad.size() - sqlite_header)] = static_cast<char>(random());
+        const std::string file{(folder / "bad.db").string()};
+        std::ofstream{file, std::ios::binary} << bad;
+        RecordingSource source{};
+        const auto contents{source.list(file)};
+        bool told{!contents.ok()};
+        for (const Axis axis : {Axis::reason, Axis::time, Axis::recording}) {
+            HeatmapRequest request{{file, 0}, {}, {{file, 0}}};
+            request.filter.axis = axis;
+            told = !source.heatmap(request).ok() || told;
+        }
+        refused += told;
+    }
+    qInfo("%u of 150 were refused", refused);
+    QVERIFY(refused > 10);
 }
 
 void WindowTest::a_recording_that_grows_is_followed() {
