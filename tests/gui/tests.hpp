@@ -78,6 +78,8 @@ private slots:
     void trouble_is_told_in_place();
     void a_newer_recording_is_refused();
     void a_damaged_recording_is_no_crash();
+    void wild_figures_are_no_crash_data();
+    void wild_figures_are_no_crash();
     void a_recording_that_grows_is_followed();
     void decisions_are_shown();
 };

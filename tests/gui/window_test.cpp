@@ -146,6 +146,65 @@ void WindowTest::a_damaged_recording_is_no_crash() {
     QVERIFY(refused > 10);
 }
 
+void WindowTest::wild_figures_are_no_crash_data() {
+    QTest::addColumn<QString>("edit");
+    for (const char* const edit :
+         {"UPDATE machine SET vcpus = 2000000000",
+          "UPDATE machine SET vcpus = 0",
+          "UPDATE OR IGNORE snapshot_vcpu SET vcpu = 70000",
+          "UPDATE OR IGNORE snapshot_vcpu SET vcpu = -1",
+          "UPDATE snapshot_vcpu SET round_trips = -5",
+          "UPDATE snapshot_vcpu SET generation = -1",
+          "UPDATE snapshot_vcpu SET mode = 'sample'",
+          "DELETE FROM snapshot_vcpu",
+          "UPDATE OR IGNORE access_count SET encoding = -2",
+          "UPDATE OR IGNORE access_count SET reason = 300",
+          "UPDATE OR IGNORE access_count SET vcpu = 9",
+          "UPDATE access_count SET count = -count",
+          "UPDATE access_count SET count = 9223372036854775807",
+          "UPDATE access_count SET in_memory = -1",
+          "UPDATE round_trip_count SET count = 0",
+          "UPDATE OR IGNORE round_trip_count SET reason = -1",
+          "UPDATE snapshot SET at_ms = -at_ms * 1000000",
+          "UPDATE snapshot SET at_ms = 0",
+          "UPDATE snapshot SET complete = 1",
+          "DELETE FROM snapshot WHERE sequence = 3",
+          "UPDATE snapshot SET sequence = sequence + 4294967290",
+          "DELETE FROM generation",
+          "UPDATE generation SET mode = 'tuned'",
+          "DELETE FROM machine_field",
+          "DELETE FROM machine",
+          "DELETE FROM recording",
+          "UPDATE recording SET started_ms = 9223372036854775807",
+          "UPDATE OR IGNORE capability_msr SET msr = -1",
+          "INSERT INTO decision VALUES (1, 1, -1, -1, -1, -1, 'retune', -1, -1e300, 1e300, '', '')"})
+        QTest::newRow(edit) << edit;
+}
+
+void WindowTest::wild_figures_are_no_crash() {
+    QFETCH(const QString, edit);
+    const test::TemporaryFolder folder{};
+    const std::string file{(folder / "wild.db").string()};
+    std::filesystem::copy_file(ZOO_RECORDINGS "/linux-6.1.db", file);
+    {
+        auto database{db::Database::open(file, db::OpenMode::append)};
+        QVERIFY(database.ok());
+        const auto edited{
+            database.value().connection().execute("PRAGMA foreign_keys = OFF;" + edit.toStdString())};
+        QVERIFY2(edited.ok(), edited ? "" : edited.error().message.c_str());
+    }
+    MainWindow window{Options{}};
+    window.show();
+    window.open(QString::fromStdString(file));
+    QVERIFY(settles(window));
+    for (const Axis axis : {Axis::time, Axis::l1}) {
+        window.filter().change("tour", [axis](Filter& filter) { filter.axis = axis; });
+        QVERIFY(settles(window));
+        static_cast<void>(window.grab());
+    }
+    QVERIFY(!window.messages().words().isEmpty() || window.heatmap().data() != nullptr);
+}
+
 void WindowTest::a_recording_that_grows_is_followed() {
     const test::TemporaryFolder folder{};
     const std::string file{(folder / "a.db").string()};
