@@ -4,6 +4,12 @@
 
 namespace shadowtune::db {
 
+namespace {
+
+constexpr std::int64_t most_vcpus{65'536}; // their numbers have 16 bits
+
+} // namespace
+
 Result<std::int64_t, Error> store_machine(Connection& connection, const Machine& machine) {
     auto known{connection.prepare("SELECT id FROM machine WHERE boot_id = ?")};
     if (!known) return Failure{known.error()};
@@ -57,6 +63,8 @@ Result<Machine, Error> read_machine(Database& database, std::int64_t id) {
             machine.cpu_signature = static_cast<std::uint32_t>(row.integer(2));
             machine.tsc_khz = static_cast<std::uint32_t>(row.integer(3));
             machine.memory_bytes = row.bits(4);
+            if (row.integer(5) < 0 || row.integer(5) > most_vcpus)
+                return damaged(database, "a machine has an impossible number of vCPUs");
             machine.vcpus = static_cast<std::uint32_t>(row.integer(5));
             machine.vmm_version = row.text(6);
             machine.catalogue_version = static_cast<std::uint32_t>(row.integer(7));

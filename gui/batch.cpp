@@ -22,6 +22,7 @@ constexpr int output_failed{7};
 
 int run_batch(MainWindow& window, const Options& options) {
     window.show();
+    window.show_view(options.view);
     while (!window.is_settled()) {
         QEventLoop loop{};
         QObject::connect(&window, &MainWindow::settled, &loop, &QEventLoop::quit);

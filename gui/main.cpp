@@ -31,6 +31,7 @@ namespace gui = shadowtune::gui;
         window.open(QString::fromStdString(file), options.recording);
     if (options.is_batch()) return gui::run_batch(window, options);
     window.show();
+    window.show_view(options.view);
     return QApplication::exec();
 }
 

@@ -29,8 +29,11 @@ ParsedOptions parse_options(int argc, char** argv) {
     app.add_option("--recording", options.recording, "The recording shown first (default: the newest)")
         ->check(CLI::PositiveNumber);
     add_choice<View>(app, "--view", options.view,
-                     {{"heatmap", View::heatmap}, {"bitmaps", View::bitmaps}, {"compare", View::compare}},
-                     "heatmap, bitmaps or compare");
+                     {{"heatmap", View::heatmap},
+                      {"bitmaps", View::bitmaps},
+                      {"compare", View::compare},
+                      {"decisions", View::decisions}},
+                     "heatmap, bitmaps, compare or decisions");
     add_choice<Axis>(app, "--against", options.filter.axis,
                      {{"reason", Axis::reason},
                       {"time", Axis::time},

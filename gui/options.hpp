@@ -12,7 +12,7 @@
 
 namespace shadowtune::gui {
 
-enum class View : std::uint8_t { heatmap, bitmaps, compare };
+enum class View : std::uint8_t { heatmap, bitmaps, compare, decisions };
 
 struct Options {
     std::vector<std::string> files; // recordings, profiles, or the link of a VMM

@@ -60,10 +60,11 @@ LivePanel::LivePanel(ProfileDocument& document, QWidget* parent) : QWidget{paren
     connect(&m_session, &LiveSession::refused, this, &LivePanel::error);
     connect(&m_zoo_list, &QProcess::finished, this, [this] { take_zoo(); });
     connect(&m_lab, &LabRun::printed, this, &LivePanel::print);
+    connect(&m_lab, &LabRun::came_to, this, &LivePanel::come_to);
     connect(&m_lab, &LabRun::ended, this, [this](bool good, const QString& words) {
         print(words + "\n");
         m_session.stop();
-        m_progress->hide();
+        come_to(LabStage::ended);
         good ? emit note(words + "; the recording is kept") : emit error(words);
     });
     connect(&document, &ProfileDocument::changed, this, [this] { take_state(m_state, m_words->text()); });
@@ -78,40 +79,36 @@ void LivePanel::build() {
     m_words = new QLabel{this};
     m_words->setTextFormat(Qt::PlainText);
     m_progress = new QProgressBar{this};
-    m_progress->setRange(0, 0);
-    m_progress->setMaximumWidth(160);
+    m_progress->setAccessibleName("How far the lab's run has come");
+    m_progress->setMinimumWidth(fontMetrics().horizontalAdvance(words_of(LabStage::image)) + 40);
     m_progress->hide();
     line->addWidget(m_light);
     line->addWidget(m_words, 1);
     line->addWidget(m_progress);
     layout->addLayout(line);
-    auto* const buttons{new QHBoxLayout};
-    const auto button{[&](const QString& text, const QString& tip, const auto& pressed) {
+    auto* const sources{new QHBoxLayout};
+    auto* const commands{new QHBoxLayout};
+    const auto button{[this](QHBoxLayout* row, const QString& text, const QString& tip, const auto& pressed) {
         auto* const made{new QPushButton{text, this}};
         made->setToolTip(tip);
         connect(made, &QPushButton::clicked, this, pressed);
-        buttons->addWidget(made);
+        row->addWidget(made);
         return made;
     }};
     m_address = new QLineEdit{this};
     m_address->setPlaceholderText("Socket, tty, or tcp:HOST:PORT");
     m_address->setAccessibleName("The VMM's link");
-    buttons->addWidget(m_address, 1);
-    button("Connect", "Watch a running VMM, and record it", [this] { connect_to(m_address->text()); });
+    sources->addWidget(m_address, 1);
+    button(sources, "Connect", "Watch a running VMM, and record it",
+           [this] { connect_to(m_address->text()); });
     connect(m_address, &QLineEdit::returnPressed, this, [this] { connect_to(m_address->text()); });
     m_zoo = new QComboBox{this};
     m_zoo->setAccessibleName("A hypervisor of the zoo");
-    buttons->addWidget(m_zoo);
-    button("Run in the lab", "Boot it as L1 under the VMM, emulated",
-           [this] { run_in_lab(m_zoo->currentData().toString()); });
-    m_trap = button("Count all", "Mode trap: every access traps, and is counted",
-                    [this] { m_session.set_mode(link::Mode::trap); });
-    m_sample = button("Sample", "Mode sample: all accesses of one in 64 round trips are counted",
-                      [this] { m_session.set_mode(link::Mode::sample, usual_sample); });
-    m_apply = button("Apply the profile", "Put the profile into force, without stopping L1",
-                     [this] { apply_profile(); });
-    m_stop = button("Stop", "End the recording, and the lab's machine", [this] { stop_all(); });
-    layout->addLayout(buttons);
+    sources->addWidget(m_zoo);
+    button(sources, "Run in the lab", "Boot it as L1 under the VMM, emulated", [this] {
+        run_in_lab(m_zoo->count() == 0 ? QStringList{} : QStringList{m_zoo->currentData().toString()});
+    });
+    layout->addLayout(sources);
     m_console = new QPlainTextEdit{this};
     m_console->setReadOnly(true);
     m_console->setMaximumBlockCount(most_console_lines);
@@ -126,7 +123,16 @@ void LivePanel::build() {
         m_lab.type(m_input->text());
         m_input->clear();
     });
-    layout->addWidget(m_input);
+    commands->addWidget(m_input, 1);
+    commands->addStretch();
+    m_trap = button(commands, "Count all", "Mode trap: every access traps, and is counted",
+                    [this] { m_session.set_mode(link::Mode::trap); });
+    m_sample = button(commands, "Sample", "Mode sample: all accesses of one in 64 round trips are counted",
+                      [this] { m_session.set_mode(link::Mode::sample, usual_sample); });
+    m_apply = button(commands, "Apply the profile", "Put the profile into force, without stopping L1",
+                     [this] { apply_profile(); });
+    m_stop = button(commands, "Stop", "End the recording, and the lab's machine", [this] { stop_all(); });
+    layout->addLayout(commands);
 }
 
 LivePanel::~LivePanel() {
@@ -163,7 +169,8 @@ void LivePanel::take_state(LiveSession::State state, const QString& words) {
     m_sample->setEnabled(connected);
     m_stop->setEnabled(state != LiveSession::State::idle || m_lab.is_running());
     m_input->setVisible(m_lab.is_running());
-    m_progress->setVisible(state == LiveSession::State::connecting);
+    if (connected) come_to(LabStage::l1);
+    refresh_progress();
     emit connection_words(words);
 }
 
@@ -171,6 +178,21 @@ void LivePanel::take_progress(quint64 round_trips, quint64 accesses, quint32 gen
     m_words->setText(QString{"Connected: %1 round trips, %2 trapped accesses, generation %3"}
                          .arg(grouped(round_trips), grouped(accesses))
                          .arg(generation));
+    if (round_trips != 0) come_to(LabStage::l2);
+}
+
+void LivePanel::come_to(LabStage stage) {
+    m_stage = std::max(m_stage, stage);
+    refresh_progress();
+}
+
+// The lab's run has stages; a connection to a VMM that others run is there or not.
+void LivePanel::refresh_progress() {
+    const bool in_lab{m_stage != LabStage::ended};
+    m_progress->setVisible(in_lab || m_state == LiveSession::State::connecting);
+    m_progress->setRange(0, in_lab ? lab_stages : 0);
+    if (in_lab) m_progress->setValue(static_cast<int>(m_stage) + 1);
+    m_progress->setFormat(in_lab ? words_of(m_stage) : QString{});
 }
 
 void LivePanel::print(const QString& text) {
@@ -189,15 +211,18 @@ void LivePanel::connect_to(const QString& address) {
     m_session.start(address, new_recording_file("link"), "live");
 }
 
-void LivePanel::run_in_lab(const QString& member, const QStringList& more) {
-    if (member.isEmpty())
+void LivePanel::run_in_lab(const QStringList& what) {
+    if (what.isEmpty())
         return emit error("The lab's list is not there yet; is 'shadowtune' built beside this program?");
     m_lab.stop();
     m_console->clear();
+    m_stage = LabStage::image;
+    refresh_progress();
     const QTemporaryDir folder{};
     const QString socket{folder.path() + ".sock"};
-    m_lab.start(member, socket, more);
-    m_session.start(socket, new_recording_file(member), member);
+    m_lab.start(what, socket);
+    const QString label{what.front().startsWith('-') ? QString{"lab"} : what.front()};
+    m_session.start(socket, new_recording_file(label), label);
 }
 
 void LivePanel::apply_profile() {

@@ -24,7 +24,9 @@ public:
     ~LivePanel() override;
 
     void connect_to(const QString& address);
-    void run_in_lab(const QString& member, const QStringList& more = {});
+    // What follows `lab run`: a member of the zoo, options, or both. Empty: there is nothing to pick from
+    // yet.
+    void run_in_lab(const QStringList& what);
     void apply_profile();
     void stop_all();
     void ask_address();
@@ -32,6 +34,8 @@ public:
     [[nodiscard]] LiveSession::State state() const { return m_state; }
     [[nodiscard]] LiveSession& session() { return m_session; }
     [[nodiscard]] QString console() const;
+    // Of the last lab run; `ended` before the first.
+    [[nodiscard]] LabStage stage() const { return m_stage; }
 
 signals:
     void recording_began(const QString& file, qint64 recording);
@@ -48,6 +52,8 @@ private:
     void take_state(LiveSession::State state, const QString& words);
     void take_progress(quint64 round_trips, quint64 accesses, quint32 generation);
     void print(const QString& text);
+    void refresh_progress();
+    void come_to(LabStage stage); // where that is further than before
     void take_zoo();
 
     ProfileDocument& m_document;
@@ -55,7 +61,7 @@ private:
     LabRun m_lab;
     QProcess m_zoo_list;
     LiveSession::State m_state{LiveSession::State::idle};
-    QString m_label;
+    LabStage m_stage{LabStage::ended};
     QLabel* m_light{nullptr};
     QLabel* m_words{nullptr};
     QLineEdit* m_address{nullptr};

@@ -8,14 +8,20 @@ namespace shadowtune::gui {
 
 namespace {
 
-// A call that is not answered for so long is told of, and tried again.
+// A call that is not answered for so long is told of, and tried again: where the line is up, each time with
+// four times the patience, for an emulated machine may take a minute for what another one does in a moment.
 constexpr std::chrono::seconds call_deadline{5};
+constexpr std::chrono::seconds longest_call{80};
 constexpr std::chrono::milliseconds snapshot_interval{1'000};
 constexpr std::chrono::milliseconds look_interval{50};
-constexpr std::chrono::seconds reload_deadline{10};
 
 [[nodiscard]] QString words(const std::string& text) {
     return QString::fromStdString(text);
+}
+
+[[nodiscard]] bool can_mend(link::LinkErrorKind kind) {
+    return kind != link::LinkErrorKind::bad_address && kind != link::LinkErrorKind::incompatible &&
+           kind != link::LinkErrorKind::refused;
 }
 
 } // namespace
@@ -49,12 +55,12 @@ void LiveSession::post(Command command) {
     m_commands.push_back(std::move(command));
 }
 
-void LiveSession::take_commands(link::Session& session, profiler::Recorder& recorder) {
-    while (true) {
+bool LiveSession::take_commands(link::Session& session, profiler::Recorder& recorder) {
+    for (bool any{false};; any = true) {
         Command command{};
         {
             const std::lock_guard lock{m_mutex};
-            if (m_commands.empty()) return;
+            if (m_commands.empty()) return any;
             command = std::move(m_commands.front());
             m_commands.pop_front();
         }
@@ -62,23 +68,36 @@ void LiveSession::take_commands(link::Session& session, profiler::Recorder& reco
     }
 }
 
-// L1 may not pass a safe point for long: that is told, and no error.
-bool LiveSession::wait_for(link::Session& session, std::uint32_t generation) {
-    const auto until{std::chrono::steady_clock::now() + reload_deadline};
-    while (!m_stop && std::chrono::steady_clock::now() < until) {
-        const auto status{session.status()};
-        if (!status) return false;
-        if (std::ranges::all_of(status.value(),
-                                [&](const auto& vcpu) { return vcpu.generation >= generation; }))
-            return true;
-        if (!session.listen(look_interval)) return false;
+void LiveSession::take_trouble(link::Session& session, link::LinkErrorKind kind, const std::string& what) {
+    const bool is_up{kind == link::LinkErrorKind::timed_out};
+    session.set_deadline(is_up ? std::min<std::chrono::milliseconds>(4 * session.deadline(), longest_call)
+                               : call_deadline);
+    tell(m_has_recording ? State::lost : State::connecting, words(what));
+}
+
+// Commands may be repeated: that one is not answered in time does not say that it was not obeyed.
+template <typename Call>
+auto LiveSession::answer(link::Session& session, Call call) {
+    while (true) {
+        auto answered{call()};
+        if (answered || m_stop || !can_mend(answered.error().kind)) return answered;
+        take_trouble(session, answered.error().kind, answered.error().message);
     }
-    return false;
+}
+
+// L1 may not pass a safe point for long.
+void LiveSession::look_for_awaited(const db::Snapshot& last) {
+    const auto has_it{[&](const db::VcpuSnapshot& vcpu) { return vcpu.generation >= m_awaited->generation; }};
+    if (!m_awaited || last.vcpus.empty() || !std::ranges::all_of(last.vcpus, has_it)) return;
+    emit done(QString{"Profile %1 is in force, generation %2"}
+                  .arg(words(m_awaited->profile))
+                  .arg(m_awaited->generation));
+    m_awaited.reset();
 }
 
 void LiveSession::set_mode(link::Mode mode, std::uint16_t sample_interval) {
     post([this, mode, sample_interval](link::Session& session, profiler::Recorder& recorder) {
-        const auto generation{session.set_mode(mode, sample_interval)};
+        const auto generation{answer(session, [&] { return session.set_mode(mode, sample_interval); })};
         if (!generation) return emit refused(words(generation.error().message));
         if (mode == link::Mode::trap) recorder.note({generation.value(), db::Mode::trap, 0, {}, {}});
         const QString mode_words{words(std::string{db::text(static_cast<db::Mode>(mode))})};
@@ -88,17 +107,16 @@ void LiveSession::set_mode(link::Mode mode, std::uint16_t sample_interval) {
 
 void LiveSession::apply(const tuner::Profile& profile) {
     post([this, profile](link::Session& session, profiler::Recorder& recorder) {
-        const auto loaded{session.load_profile(tuner::to_image(profile))};
+        const auto image{tuner::to_image(profile)};
+        const auto loaded{answer(session, [&] { return session.load_profile(image); })};
         if (!loaded) return emit refused(words(loaded.error().message));
         // A VMM in mode trap keeps all ones until it is told to use what it was given.
-        const auto tuned{session.set_mode(link::Mode::tuned)};
+        const auto tuned{answer(session, [&] { return session.set_mode(link::Mode::tuned); })};
         if (!tuned) return emit refused(words(tuned.error().message));
         const std::uint32_t generation{std::max(loaded.value(), tuned.value())};
         recorder.note({generation, db::Mode::tuned, 0, profile.name, profile.sets});
-        const bool everywhere{wait_for(session, generation)};
-        emit done(QString{everywhere
-                              ? "Profile %1 is in force, generation %2"
-                              : "Profile %1 is accepted as generation %2; L1 has not passed a safe point yet"}
+        m_awaited = Awaited{generation, profile.name};
+        emit done(QString{"Profile %1 is accepted as generation %2; L1 takes it at its next safe point"}
                       .arg(words(profile.name))
                       .arg(generation));
     });
@@ -132,30 +150,32 @@ void LiveSession::record(const QString& address, const QString& file, const QStr
 
 void LiveSession::run(link::Session& session, profiler::Recorder& recorder, const QString& file) {
     std::size_t recordings{0};
+    m_has_recording = false;
+    m_awaited.reset();
     auto next{std::chrono::steady_clock::now()};
     while (!m_stop) {
         const auto polled{recorder.poll()};
         if (!polled) {
             if (m_stop) return;
             const profiler::RecorderError& error{polled.error()};
-            const bool cannot_mend{error.room == profiler::RecorderError::Room::database ||
-                                   error.link_kind == link::LinkErrorKind::bad_address ||
-                                   error.link_kind == link::LinkErrorKind::incompatible};
-            if (cannot_mend) return emit refused(words(error.message));
+            if (error.room == profiler::RecorderError::Room::database || !can_mend(error.link_kind))
+                return emit refused(words(error.message));
             // Nobody is there yet, or any more: the session goes on trying.
-            tell(recordings == 0 ? State::connecting : State::lost, words(error.message));
+            take_trouble(session, error.link_kind, error.message);
             continue;
         }
         if (recorder.summary().recordings.size() != recordings) {
             recordings = recorder.summary().recordings.size();
+            m_has_recording = true;
             emit recording_began(file, recorder.summary().recordings.back());
         }
+        look_for_awaited(recorder.last());
         const bool l1_stopped{polled.value()};
         if (const State now{l1_stopped ? State::l1_stopped : State::connected}; now != m_state)
             tell(now, l1_stopped ? "L0 stopped L1; what was counted is kept" : "Connected");
         next = std::max(next + snapshot_interval, std::chrono::steady_clock::now());
-        while (!m_stop && std::chrono::steady_clock::now() < next) {
-            take_commands(session, recorder);
+        // What a command changed is looked at at once. A snapshot may take longer than the interval.
+        while (!take_commands(session, recorder) && !m_stop && std::chrono::steady_clock::now() < next) {
             const auto waited{
                 recorder.wait_until(std::min(next, std::chrono::steady_clock::now() + look_interval))};
             if (!waited) return emit refused(words(waited.error().message));

@@ -12,6 +12,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 namespace shadowtune::gui {
@@ -48,14 +49,25 @@ private:
 
     void record(const QString& address, const QString& file, const QString& label);
     void run(link::Session& session, profiler::Recorder& recorder, const QString& file);
-    void take_commands(link::Session& session, profiler::Recorder& recorder);
+    // True where there were any.
+    [[nodiscard]] bool take_commands(link::Session& session, profiler::Recorder& recorder);
     void post(Command command);
     void tell(State state, const QString& words);
-    [[nodiscard]] bool wait_for(link::Session& session, std::uint32_t generation);
+    template <typename Call>
+    [[nodiscard]] auto answer(link::Session& session, Call call);
+    void take_trouble(link::Session& session, link::LinkErrorKind kind, const std::string& what);
+    void look_for_awaited(const db::Snapshot& last);
 
     std::thread m_thread;
     std::atomic<bool> m_stop{false};
-    State m_state{State::idle}; // of the thread
+    // Of the thread.
+    State m_state{State::idle};
+    bool m_has_recording{false};
+    struct Awaited {
+        std::uint32_t generation{0};
+        std::string profile;
+    };
+    std::optional<Awaited> m_awaited; // loaded, and not in force everywhere yet
     std::mutex m_mutex;
     std::deque<Command> m_commands; // guarded by m_mutex
 };

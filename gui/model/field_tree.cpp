@@ -130,7 +130,7 @@ QVariant FieldTree::field_data(vmcs::FieldIndex field, int column, int role) con
         if (is_check) return {};
         if (column == gain_column)
             return m_document.can_predict() ? QString::number(figure, 'f', 0) : QString{};
-        return rate_text(figure);
+        return figure == 0 ? QString{} : rate_text(figure);
     case Qt::CheckStateRole:
         if (!is_check) return {};
         return (column == read_column ? sets.read : sets.write).test(field) ? Qt::Checked : Qt::Unchecked;

@@ -2,6 +2,7 @@
 
 // One recording as the views see it: read once on the loader's thread, never changed afterwards, and shared.
 
+#include "db/decisions.hpp"
 #include "db/recording_reader.hpp"
 #include "tuner/costs.hpp"
 #include "tuner/phases.hpp"
@@ -58,6 +59,7 @@ struct TimelineData {
     std::vector<db::Moment> moments;
     tuner::Phases phases;
     std::vector<db::Generation> generations;
+    std::vector<db::Decision> decisions; // of the closed loop, where it recorded this
 
     [[nodiscard]] double trapped_per_round_trip(std::size_t step) const;
     // Seconds since the first moment.

@@ -113,6 +113,9 @@ Result<TimelinePtr, db::Error> RecordingSource::timeline(const RecordingKey& key
     auto generations{reader.generations()};
     if (!generations) return Failure{generations.error()};
     timeline->generations = std::move(generations).value();
+    auto decisions{db::read_decisions(*database.value(), reader.info().id)};
+    if (!decisions) return Failure{decisions.error()};
+    timeline->decisions = std::move(decisions).value();
     const std::uint32_t snapshots{reader.info().snapshots};
     if (snapshots < 2) return TimelinePtr{std::move(timeline)};
     auto steps{reader.steps({1, snapshots}, most_time_steps)};

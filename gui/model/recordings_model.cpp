@@ -27,6 +27,13 @@ void RecordingsModel::set_file(const FileContents& contents) {
     endInsertRows();
 }
 
+void RecordingsModel::set_info(const RecordingKey& key, const db::RecordingInfo& info) {
+    const int row{row_of(key)};
+    if (row < 0) return;
+    m_rows[static_cast<std::size_t>(row)].info = info;
+    emit dataChanged(index(row, 0), index(row, column_count - 1));
+}
+
 RecordingKey RecordingsModel::key(int row) const {
     const Row& of{m_rows[static_cast<std::size_t>(row)]};
     return {of.file, of.info.id};

@@ -15,6 +15,8 @@ public:
 
     explicit RecordingsModel(QObject* parent = nullptr) : QAbstractTableModel{parent} {}
 
+    // Of one that grows; nothing where it is not there.
+    void set_info(const RecordingKey& key, const db::RecordingInfo& info);
     // Adds the file's recordings, or replaces those of before.
     void set_file(const FileContents& contents);
     void remove_file(const std::string& file);

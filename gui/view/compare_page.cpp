@@ -54,9 +54,9 @@ ComparePage::ComparePage(RecordingsModel& recordings, Loader& loader, QWidget* p
                     m_views[i]->verticalScrollBar(), &QScrollBar::setValue);
         }
     }
-    maps->setStretchFactor(0, 3);
-    maps->setStretchFactor(1, 2);
-    maps->setStretchFactor(2, 2);
+    maps->setStretchFactor(0, 15);
+    maps->setStretchFactor(1, 8);
+    maps->setStretchFactor(2, 8);
     auto* const table{new QTableView{split}};
     table->setModel(&m_differences);
     table->setAccessibleName("What differs");

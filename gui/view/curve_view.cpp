@@ -38,7 +38,11 @@ void CurveView::paintEvent(QPaintEvent* /*event*/) {
     painter.setRenderHint(QPainter::Antialiasing);
     painter.fillRect(rect(), palette().color(QPalette::Base));
     const auto& curve{m_document.curve()};
-    if (curve.empty()) return;
+    if (curve.empty()) {
+        painter.setPen(palette().color(QPalette::PlaceholderText));
+        painter.drawText(rect(), Qt::AlignCenter, "Cost by fields, where all accesses were counted");
+        return;
+    }
     QColor faint{palette().color(QPalette::WindowText)};
     faint.setAlphaF(0.25F);
     const QRectF area{plot()};

@@ -3,6 +3,8 @@
 
 #include <QPainter>
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 
 namespace shadowtune::gui {
 
@@ -11,6 +13,7 @@ namespace {
 constexpr int band{18}; // of the colour and name of an area
 constexpr int marks_width{26};
 constexpr int longest_title{150};
+constexpr int lean_degrees{50}; // of the columns' titles
 
 // Four hues that are told apart without colour vision by their lightness, too.
 [[nodiscard]] QColor area_color(vmcs::Type type, bool dark) {
@@ -23,7 +26,7 @@ constexpr int longest_title{150};
 
 int title_stride(const QFontMetrics& metrics, int column_width) {
     // Leaning titles need more than their height.
-    return std::max(1, (metrics.height() * 5 / 4 + column_width - 1) / column_width);
+    return std::max(1, (metrics.height() * 4 / 3 + column_width - 1) / column_width);
 }
 
 HeatmapHeader::HeatmapHeader(Qt::Orientation orientation, QWidget* parent)
@@ -143,16 +146,18 @@ void HeatmapHeader::paint_columns(QPainter& painter) {
         const int left{sectionViewportPosition(column)};
         if (left > viewport()->width()) break;
         if (column % stride != 0 && column != current) continue;
-        if (column != current && stride > 1 && std::abs(column - current) < stride) continue;
+        if (column != current && current >= 0 && std::abs(column - current) < stride) continue;
         painter.save();
         painter.translate(left + column_width / 2.0, height() - 5);
-        painter.rotate(-50);
+        painter.rotate(-lean_degrees);
         QFont bold{font()};
         bold.setBold(column == current);
         painter.setFont(bold);
         painter.setPen(palette().color(QPalette::WindowText));
         const QString title{QFontMetrics{bold}.elidedText(
-            model()->headerData(column, Qt::Horizontal).toString(), Qt::ElideRight, longest_title)};
+            model()->headerData(column, Qt::Horizontal).toString(), Qt::ElideRight,
+            std::min(longest_title, static_cast<int>((viewport()->width() - left - column_width / 2) /
+                                                     std::cos(lean_degrees * std::numbers::pi / 180))))};
         painter.drawText(2, metrics.ascent() / 2 - 1, title);
         painter.restore();
     }

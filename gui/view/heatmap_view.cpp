@@ -67,7 +67,11 @@ void HeatmapView::zoom(double factor, QPoint anchor) {
 void HeatmapView::fit() {
     m_fits = true;
     const int columns{std::max(m_model.columnCount(), 1)};
-    set_cell(std::min(viewport()->width() / columns, widest_fit), readable_row);
+    // The last title leans over the edge of its column.
+    const int over{
+        fontMetrics().horizontalAdvance(m_model.headerData(columns - 1, Qt::Horizontal).toString()) / 2};
+    const int wide{viewport()->width() - std::min(over, viewport()->width() / 6)};
+    set_cell(std::min(wide / columns, widest_fit), readable_row);
 }
 
 void HeatmapView::resizeEvent(QResizeEvent* event) {

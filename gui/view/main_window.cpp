@@ -3,6 +3,7 @@
 #include "gui/live/live_panel.hpp"
 #include "gui/view/bitmap_page.hpp"
 #include "gui/view/compare_page.hpp"
+#include "gui/view/decisions_view.hpp"
 #include "gui/view/heatmap_page.hpp"
 #include "gui/view/message_bar.hpp"
 #include "gui/view/profile_editor.hpp"
@@ -40,7 +41,8 @@ constexpr int growth_interval_ms{1'000};
 
 MainWindow::MainWindow(const Options& options) : m_options{options} {
     setAcceptDrops(true);
-    setDockOptions(AnimatedDocks | AllowNestedDocks | AllowTabbedDocks);
+    setDockOptions(AllowNestedDocks | AllowTabbedDocks);
+    setAnimated(!options.is_batch()); // a picture does not wait
     resize(options.size);
     m_heatmap.set_appearance(options.palette, is_dark(palette()));
     build_views();
@@ -50,7 +52,6 @@ MainWindow::MainWindow(const Options& options) : m_options{options} {
     m_filter.change("start", [&](Filter& filter) { filter = options.filter; });
     m_undo.clear();
     take_filter();
-    show_view(options.view);
     if (!options.is_batch()) restore_layout();
     refresh_title();
 }
@@ -113,10 +114,14 @@ void MainWindow::build_docks() {
     auto* const profile{dock("profile", "Profile", m_editor, Qt::RightDockWidgetArea)};
     m_live = new LivePanel{m_document, this};
     m_live_dock = dock("live", "Live", m_live, Qt::BottomDockWidgetArea);
+    m_decisions = new DecisionsView{this};
+    m_decisions_dock = dock("decisions", "Decisions", m_decisions, Qt::BottomDockWidgetArea);
+    tabifyDockWidget(timeline, m_decisions_dock);
     tabifyDockWidget(timeline, m_live_dock);
+    m_decisions_dock->hide();
     m_live_dock->hide();
     setCorner(Qt::BottomRightCorner, Qt::RightDockWidgetArea);
-    resizeDocks({recordings, timeline}, {360, 760}, Qt::Horizontal);
+    resizeDocks({recordings, timeline}, {500, 620}, Qt::Horizontal);
     resizeDocks({timeline}, {160}, Qt::Vertical);
     resizeDocks({profile}, {450}, Qt::Horizontal);
 }
@@ -139,7 +144,10 @@ void MainWindow::connect_models() {
     });
     connect(&m_loader, &Loader::heatmap_ready, this, &MainWindow::take_heatmap);
     connect(&m_loader, &Loader::timeline_ready, this, [this](const TimelinePtr& timeline) {
-        if (timeline->key.file == m_active.file) m_timeline->show_timeline(timeline);
+        if (timeline->key.file != m_active.file) return;
+        m_timeline->show_timeline(timeline);
+        m_decisions->show_timeline(timeline);
+        if (!timeline->decisions.empty()) m_decisions_dock->show();
     });
     connect(&m_loader, &Loader::failed, this, [this](const QString& file, const QString& message) {
         m_wanted.erase(file.toStdString());
@@ -160,6 +168,7 @@ void MainWindow::connect_models() {
     connect(&m_heatmap_page->view(), &HeatmapView::toggled, this,
             [this](vmcs::FieldIndex field, bool writes) { m_document.toggle(field, writes); });
     connect(&m_heatmap_page->view(), &HeatmapView::cell_picked, this, &MainWindow::pick_field);
+    connect(m_decisions, &DecisionsView::field_picked, &m_heatmap_page->view(), &HeatmapView::select_field);
     connect(m_editor, &ProfileEditor::field_picked, &m_heatmap_page->view(), &HeatmapView::select_field);
     connect(m_recordings_view->selectionModel(), &QItemSelectionModel::currentRowChanged, this,
             [this](const QModelIndex& index) {
@@ -180,6 +189,11 @@ void MainWindow::connect_models() {
 }
 
 void MainWindow::show_view(View view) {
+    if (view == View::decisions) {
+        m_decisions_dock->show();
+        m_decisions_dock->raise();
+        return;
+    }
     QWidget* const pages[]{m_heatmap_page, m_bitmaps, m_compare};
     m_tabs->setCurrentWidget(pages[static_cast<std::size_t>(view)]);
 }
@@ -191,6 +205,7 @@ void MainWindow::activate(const RecordingKey& key) {
     m_growth_mark = newest_change(m_active.file);
     m_recordings_view->selectRow(row);
     m_timeline->show_timeline(nullptr);
+    m_decisions->show_timeline(nullptr);
     // A range and a vCPU are of one recording.
     const Filter& now{m_filter.filter()};
     if (now.range || now.vcpu) {
@@ -226,6 +241,7 @@ void MainWindow::take_heatmap(const HeatmapPtr& heatmap) {
     const auto field{before.isValid() ? m_heatmap.field(before.row()) : vmcs::no_field};
     m_heatmap.show(heatmap, m_filter.filter().rows.accesses);
     if (m_document.recording() != heatmap->recording) m_document.set_recording(heatmap->recording);
+    m_recordings.set_info(heatmap->recording->key, heatmap->recording->info);
     m_stack->setCurrentWidget(m_tabs);
     if (m_heatmap.row_of(field) >= 0) m_heatmap_page->view().select_field(field);
     const QSignalBlocker quiet{m_vcpu};

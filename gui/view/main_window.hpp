@@ -24,6 +24,7 @@ namespace shadowtune::gui {
 
 class BitmapPage;
 class ComparePage;
+class DecisionsView;
 class HeatmapPage;
 class LivePanel;
 class MessageBar;
@@ -48,6 +49,7 @@ public:
     [[nodiscard]] QUndoStack& undo_stack() { return m_undo; }
     [[nodiscard]] HeatmapPage& heatmap_page() { return *m_heatmap_page; }
     [[nodiscard]] TimelineView& timeline() { return *m_timeline; }
+    [[nodiscard]] DecisionsView& decisions() { return *m_decisions; }
     [[nodiscard]] BitmapPage& bitmaps() { return *m_bitmaps; }
     [[nodiscard]] ComparePage& compare() { return *m_compare; }
     [[nodiscard]] LivePanel& live() { return *m_live; }
@@ -128,6 +130,8 @@ private:
     QDockWidget* m_live_dock{nullptr};
     QLabel* m_connection{nullptr};
     TimelineView* m_timeline{nullptr};
+    DecisionsView* m_decisions{nullptr};
+    QDockWidget* m_decisions_dock{nullptr};
     ProfileEditor* m_editor{nullptr};
     QTableView* m_recordings_view{nullptr};
     QLabel* m_status{nullptr};

@@ -156,7 +156,8 @@ void MainWindow::build_view_menu() {
     add_action(menu, "Fit the cells", QKeySequence{"Ctrl+0"}, [&view] { view.fit(); });
     for (const auto& [name, keys, value] :
          {std::tuple{"Heatmap", "Ctrl+1", View::heatmap}, std::tuple{"Bitmaps", "Ctrl+2", View::bitmaps},
-          std::tuple{"Compare", "Ctrl+3", View::compare}}) {
+          std::tuple{"Compare", "Ctrl+3", View::compare},
+          std::tuple{"Decisions of the closed loop", "Ctrl+4", View::decisions}}) {
         add_action(menu, name, QKeySequence{keys}, [this, value = value] { show_view(value); });
     }
     menu.addSeparator();

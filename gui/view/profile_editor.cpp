@@ -30,7 +30,7 @@ ProfileEditor::ProfileEditor(ProfileDocument& document, QWidget* parent)
     auto* const layout{new QVBoxLayout{this}};
     layout->setContentsMargins(8, 6, 8, 6);
     layout->setSpacing(6);
-    setMinimumWidth(fontMetrics().horizontalAdvance("vm_exit_interruption_information") + 240);
+    setMinimumWidth(fontMetrics().horizontalAdvance("vm_exit_interruption_information") + 300);
     m_title = new QLabel{this};
     m_title->setTextFormat(Qt::RichText);
     layout->addWidget(m_title);
@@ -60,6 +60,7 @@ ProfileEditor::ProfileEditor(ProfileDocument& document, QWidget* parent)
     m_view = new QTreeView{this};
     m_view->setModel(m_tree);
     m_view->setUniformRowHeights(true);
+    m_view->setTextElideMode(Qt::ElideMiddle);
     m_view->setAlternatingRowColors(true);
     m_view->setFrameShape(QFrame::NoFrame);
     m_view->setAccessibleName("Fields of the profile");
@@ -68,7 +69,7 @@ ProfileEditor::ProfileEditor(ProfileDocument& document, QWidget* parent)
     m_view->header()->setMinimumSectionSize(20);
     m_view->header()->setSectionResizeMode(QHeaderView::Fixed);
     m_view->header()->setSectionResizeMode(FieldTree::field_column, QHeaderView::Stretch);
-    const int figure{fontMetrics().horizontalAdvance("0.00054 ") + 8};
+    const int figure{fontMetrics().horizontalAdvance("0.000743") + 14};
     for (const int column : {FieldTree::read_column, FieldTree::write_column})
         m_view->header()->resizeSection(column, 28);
     for (const int column : {FieldTree::reads_column, FieldTree::writes_column, FieldTree::gain_column})

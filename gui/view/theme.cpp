@@ -56,6 +56,9 @@ void apply_theme(QApplication& application, Theme theme) {
     QApplication::setPalette(palette_of(wants_dark ? dark : light, wants_dark));
     application.setStyleSheet(
         "QToolTip { padding: 4px; } QToolBar { spacing: 6px; padding: 4px 6px; border: none; }"
+        "QToolBar QToolButton { padding: 3px 8px; border: 1px solid palette(mid); border-radius: 3px; }"
+        "QToolBar QToolButton:checked { background: palette(highlight); color: palette(highlighted-text); "
+        "border-color: palette(highlight); }"
         "QDockWidget::title { padding: 5px 8px; text-align: left; }"
         "QTreeView::indicator { width: 12px; height: 12px; border: 1px solid palette(dark); border-radius: "
         "3px; background: palette(base); }"

@@ -120,8 +120,9 @@ void TimelineView::paint_phases(QPainter& painter) const {
         if (i != m_timeline->phases.steady) continue;
         const int words{QFontMetrics{font()}.horizontalAdvance("steady ")};
         painter.setPen(with_alpha(palette().color(QPalette::WindowText), 0.6F));
-        painter.drawText(QRect{std::min(band.left() + 4, plot().right() - words), 2, words, top_margin - 4},
-                         Qt::AlignVCenter, "steady");
+        painter.drawText(
+            QRect{std::min(band.left() + 4, plot().right() - words), plot().top(), words, plot().height()},
+            Qt::AlignVCenter, "steady");
     }
 }
 

@@ -61,6 +61,10 @@ public:
                                                                           SessionOptions options = {});
     Session(Transport transport, SessionOptions options);
 
+    // Of the calls from now on: SessionOptions::deadline.
+    [[nodiscard]] std::chrono::milliseconds deadline() const { return m_options.deadline; }
+    void set_deadline(std::chrono::milliseconds deadline) { m_options.deadline = deadline; }
+
     // All calls: errors as in LinkErrorKind; the session stays good after an error.
 
     // Who is there: asked anew each time.

@@ -56,29 +56,44 @@ private slots:
     void bitmap_cells_are_the_pages_bits();
 };
 
-// The window as a person uses it. Where RECORDINGS names a folder, on each recording in it too; where
-// LARGE_RECORDING names a file, on that.
+// The window as a person uses it, on made recordings and on one of each member of the zoo
+// (tests/gui/recordings); where RECORDINGS names a folder, on each recording in it too; where LARGE_RECORDING
+// names a file, on that.
 class TourTest : public QObject {
     Q_OBJECT
 private slots:
     void open_sort_filter_brush_toggle_undo_export_data();
     void open_sort_filter_brush_toggle_undo_export();
+    void recordings_are_of_this_schema_data();
+    void recordings_are_of_this_schema();
     void compare_two();
+    void a_large_recording_is_quick();
+};
+
+class WindowTest : public QObject {
+    Q_OBJECT
+private slots:
     void every_command_is_in_the_palette();
     void keys_alone_are_enough();
     void trouble_is_told_in_place();
+    void a_newer_recording_is_refused();
+    void a_damaged_recording_is_no_crash();
+    void wild_figures_are_no_crash_data();
+    void wild_figures_are_no_crash();
     void a_recording_that_grows_is_followed();
-    void a_large_recording_is_quick();
+    void decisions_are_shown();
 };
 
 class LiveTest : public QObject {
     Q_OBJECT
 private slots:
     void a_vmm_is_watched_and_tuned();
+    void a_slow_vmm_is_tuned();
     void a_lost_link_loses_nothing();
     void a_bad_address_is_told();
     void the_zoos_list_is_read();
-    // Where LAB_MEMBER names a member of the zoo.
+    void the_labs_words_tell_its_stage();
+    // Where LAB_MEMBER names a member of the zoo, or is micro-l1.
     void a_lab_run_is_watched_and_tuned();
 };
 
