@@ -1,6 +1,6 @@
 #!/bin/bash
 # A BIOS boot disk as L1: it starts in real mode as a BIOS starts it, the BIOS serves it, and the memory that INT 15H tells
-# of is the machine's without L0's 32 MiB. All else that it prints is what it prints on the bare processor.
+# of is the machine's without L0's 40 MiB (docs/limits.md). All else that it prints is what it prints on the bare processor.
 source "$(dirname "$0")/lab.sh"
 need "$BOOT_DISK"
 L1=(--l1 "disk:$BOOT_DISK" --memory 128 --timeout 60)
@@ -26,10 +26,11 @@ bytes_of_type() {
     done <"$1"
     echo "$total"
 }
+l0=$((40 << 20))
 bare_ram=$(bytes_of_type "$WORK/bare" 00000001)
 vmm_ram=$(bytes_of_type "$OUTPUT" 00000001)
-[ "$((bare_ram - vmm_ram))" -eq $((32 << 20)) ] || die "RAM is $bare_ram bytes bare and $vmm_ram under the VMM: 32 MiB less expected"
-[ "$(($(bytes_of_type "$OUTPUT" 00000002) - $(bytes_of_type "$WORK/bare" 00000002)))" -eq $((32 << 20)) ] || die "L0's region is not reserved"
+[ "$((bare_ram - vmm_ram))" -eq "$l0" ] || die "RAM is $bare_ram bytes bare and $vmm_ram under the VMM: 40 MiB less expected"
+[ "$(($(bytes_of_type "$OUTPUT" 00000002) - $(bytes_of_type "$WORK/bare" 00000002)))" -eq "$l0" ] || die "L0's region is not reserved"
 
 # E801H counts 64-KiB blocks above 16 MiB up to L0's region, which is the first hole there; 88H counts KiB above 1 MiB.
 top=$((16#100000 + 16#$(sed -n 's/^E820 00000000 00100000 00000000 \([0-9a-f]*\) 00000001 $/\1/p' "$OUTPUT")))
