@@ -9,7 +9,8 @@ namespace shadowtune::cpu {
 
 namespace rflags {
 inline constexpr std::uint64_t cf{1U << 0}, pf{1U << 2}, af{1U << 4}, zf{1U << 6}, sf{1U << 7}, tf{1U << 8},
-    of{1U << 11}, rf{1U << 16}, status{cf | pf | af | zf | sf | of};
+    interrupt{1U << 9}, df{1U << 10}, of{1U << 11}, rf{1U << 16}, ac{1U << 18},
+    status{cf | pf | af | zf | sf | of};
 }
 
 namespace cr0 {

@@ -1,5 +1,6 @@
 #include "hypervisor/nested/guest_code.hpp"
 
+#include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/memory/page_walk.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/guest.hpp"
@@ -8,8 +9,6 @@
 namespace shadowtune::nested {
 
 namespace {
-
-constexpr std::uint64_t rflags_ac{1U << 18};
 
 // The guest's physical memory: L1's own, or L2's through L1's EPT.
 class GuestMemory {
@@ -46,7 +45,7 @@ private:
 // With the rights of a supervisor that no bit keeps out: the processor has checked them.
 [[nodiscard]] memory::PagingState permissive_state(Vcpu& vcpu) {
     memory::PagingState state{paging_state(vcpu)};
-    state.rflags |= rflags_ac;
+    state.rflags |= cpu::rflags::ac;
     state.pkru = 0;
     state.pkrs = 0;
     return state;

@@ -1,5 +1,6 @@
 #include "hypervisor/nested/guest_store.hpp"
 
+#include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/nested/field_classes.hpp"
 #include "hypervisor/nested/guest.hpp"
 #include "hypervisor/nested/guest_code.hpp"
@@ -8,7 +9,6 @@ namespace shadowtune::nested {
 
 namespace {
 
-constexpr std::uint64_t rflags_carry{1U << 0}, rflags_direction{1U << 10};
 constexpr unsigned rcx_number{1}, rsi_number{6}, rdi_number{7};
 
 [[nodiscard]] std::uint64_t mask_of(unsigned bytes) {
@@ -72,7 +72,7 @@ void step_register(Vcpu& vcpu, const StoreInstruction& instruction, unsigned num
 
 // One turn: the registers move on; RIP only after the last one.
 void finish_string(Vcpu& vcpu, const StoreInstruction& instruction) {
-    const bool down{(vcpu.hardware.read(F::guest_rflags) & rflags_direction) != 0};
+    const bool down{(vcpu.hardware.read(F::guest_rflags) & cpu::rflags::df) != 0};
     const std::uint64_t step{down ? ~std::uint64_t{0} * instruction.bytes : instruction.bytes};
     step_register(vcpu, instruction, rdi_number, step);
     if (instruction.kind == StoreKind::string_copy) step_register(vcpu, instruction, rsi_number, step);
@@ -90,7 +90,7 @@ void finish_arithmetic(Vcpu& vcpu, const StoreInstruction& instruction, const vo
     const std::uint64_t flags{hw.read(F::guest_rflags)};
     const ArithmeticResult result{compute(instruction.operation, read_native(place, instruction.bytes),
                                           source_value(vcpu, instruction), instruction.bytes,
-                                          (flags & rflags_carry) != 0)};
+                                          (flags & cpu::rflags::cf) != 0)};
     store.value = result.value;
     hw.write(F::guest_rflags, (flags & ~status_flags_mask) | result.status_flags);
     skip_instruction(vcpu, instruction.length);

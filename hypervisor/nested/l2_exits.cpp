@@ -151,8 +151,7 @@ void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
     if (static_cast<ExitReason>(reason) != ExitReason::preemption_timer_expired) return false;
     if (vcpu.timer.expires()) return false;
     if (hw.read(F::guest_activity_state) != static_cast<std::uint32_t>(vmx::ActivityState::hlt)) return false;
-    constexpr std::uint64_t rflags_if{1U << 9};
-    const HaltedL2 l2{(hw.read(F::guest_rflags) & rflags_if) != 0,
+    const HaltedL2 l2{(hw.read(F::guest_rflags) & cpu::rflags::interrupt) != 0,
                       devices::LocalApic{}.has_deliverable_interrupt()};
     const OverdueExit overdue{overdue_exit(vcpu.vmcs12.values(), l2)};
     if (overdue == OverdueExit::none) return false;

@@ -47,6 +47,14 @@ void count(Vcpu& vcpu, const FieldAccess& access, link::Access kind) {
         vcpu.counters->count_in_memory(access.part.field, access.part.high_half, kind, vcpu.reason);
 }
 
+[[nodiscard, gnu::always_inline]] inline std::uint64_t fetch_from_vmcs02(Vcpu& vcpu, vmcs::FieldIndex field) {
+    vcpu.hardware.make_current(vcpu.vmcs02.region);
+    const std::uint64_t value{vcpu.hardware.read(vmcs::catalogue[field].encoding)};
+    vcpu.hardware.make_current(vcpu.vmcs01.region);
+    vcpu.vmcs12.fetched(field, value);
+    return value;
+}
+
 // The value of vmcs12's field, wherever it is, and whether it is another than the last one known.
 [[nodiscard, gnu::always_inline]] inline std::uint64_t read_field(Vcpu& vcpu, vmcs::FieldIndex field) {
     const std::uint64_t before{vcpu.vmcs12.get(field)};
@@ -55,10 +63,7 @@ void count(Vcpu& vcpu, const FieldAccess& access, link::Access kind) {
             vcpu.counters->count_changed(field, vcpu.reason);
         return before;
     }
-    vcpu.hardware.make_current(vcpu.vmcs02.region);
-    const std::uint64_t value{vcpu.hardware.read(vmcs::catalogue[field].encoding)};
-    vcpu.hardware.make_current(vcpu.vmcs01.region);
-    vcpu.vmcs12.fetched(field, value);
+    const std::uint64_t value{fetch_from_vmcs02(vcpu, field)};
     if (value != before) vcpu.counters->count_changed(field, vcpu.reason);
     return value;
 }
@@ -123,12 +128,7 @@ void fetch_fields(Vcpu& vcpu, const vmcs::FieldSet& fields) {
 }
 
 void fetch_field(Vcpu& vcpu, vmcs::FieldIndex field) {
-    if (!vcpu.vmcs12.in_vmcs02().test(field)) return;
-    vmcs::FieldSet one{};
-    one.set(field);
-    vcpu.hardware.make_current(vcpu.vmcs02.region);
-    fetch_fields(vcpu, one);
-    vcpu.hardware.make_current(vcpu.vmcs01.region);
+    if (vcpu.vmcs12.in_vmcs02().test(field)) (void)fetch_from_vmcs02(vcpu, field);
 }
 
 bool may_vmwrite(const Vcpu& vcpu, vmcs::FieldIndex field) {

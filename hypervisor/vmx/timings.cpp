@@ -11,7 +11,6 @@ using vmcs::Field;
 
 constexpr std::size_t repetitions{101};
 constexpr std::uint32_t basic_reason_mask{0xFFFF};
-constexpr std::uint64_t rflags_if{1U << 9};
 
 class Samples {
 public:
@@ -91,7 +90,7 @@ link::Timings measure_timings(Hardware& hardware, std::uint64_t region, std::uin
     for (std::size_t i{0}; i < 4; ++i)
         values[i] = hardware.read(kept[i]);
     // An interrupt that waits must not come in front of the timer.
-    hardware.write(Field::guest_rflags, hardware.read(Field::guest_rflags) & ~rflags_if);
+    hardware.write(Field::guest_rflags, hardware.read(Field::guest_rflags) & ~cpu::rflags::interrupt);
     timings.exit_entry = timing_of_exit_and_entry(hardware);
     for (std::size_t i{0}; i < 4; ++i)
         hardware.write(kept[i], values[i]);

@@ -67,18 +67,6 @@ void map_small_page() {
     write_cr3(read_cr3());
 }
 
-// PUSH RAX and POP RAX to the page's end, and back: RIP and RSP are others at each exit.
-void write_l2_code() {
-    constexpr std::uint8_t push_rax{0x50}, pop_rax{0x58}, jump{0xE9};
-    constexpr std::int32_t jump_bytes{5};
-    constexpr std::int32_t used{4000};
-    for (std::int32_t i{0}; i < used; ++i)
-        g_code[i] = i % 2 == 0 ? push_rax : pop_rax;
-    g_code[used] = jump;
-    const std::int32_t back{-used - jump_bytes};
-    __builtin_memcpy(g_code + used + 1, &back, sizeof(back));
-}
-
 [[nodiscard]] std::uint64_t hexadecimal(std::string_view digits) {
     std::uint64_t value{0};
     for (const char digit : digits)
@@ -180,7 +168,8 @@ void carry_out(const Orders& orders, std::uint64_t& value) {
 } // namespace
 
 void run_calibrate(const Parameters&) {
-    write_l2_code();
+    // PUSH RAX and POP RAX: RSP is another at each exit, too.
+    write_looped_code(g_code, 0x50, 0x58);
     map_small_page();
     g_ept.map_identity();
     const L2Start start{physical(g_code), physical(g_stack) + sizeof(g_stack)};

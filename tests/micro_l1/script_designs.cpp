@@ -65,7 +65,7 @@ constexpr std::size_t most_others{sizeof(other_fields) / sizeof(Field)};
 constexpr std::size_t most_read{most_written + most_others};
 
 constexpr std::uint32_t shadow_indicator{1U << 31};
-constexpr std::uint64_t cpuid_bytes{2}, code_bytes{4000};
+constexpr std::uint64_t cpuid_bytes{2};
 
 Page g_vmcs01;
 Page g_vmcs02;
@@ -127,17 +127,6 @@ void l1_main() {
         }
         asm volatile("vmresume" : : : "cc", "memory");
     }
-}
-
-// CPUID to the page's end, and back: RIP is another at each exit.
-void write_l2_code() {
-    constexpr std::uint8_t cpuid_code[cpuid_bytes]{0x0F, 0xA2}, jump{0xE9};
-    constexpr std::int32_t jump_bytes{5};
-    for (std::size_t i{0}; i < code_bytes; ++i)
-        g_code[i] = cpuid_code[i % cpuid_bytes];
-    g_code[code_bytes] = jump;
-    const std::int32_t back{-static_cast<std::int32_t>(code_bytes) - jump_bytes};
-    __builtin_memcpy(g_code + code_bytes + 1, &back, sizeof(back));
 }
 
 void set_indicator(Page& region, bool on) {
@@ -255,7 +244,7 @@ void measure(const char* name, std::uint64_t trips) {
                " vmclear=", per_trip(g_executed.vmclear));
     // Each round trip has moved L2 on by one CPUID, unless L1 may not write RIP.
     const std::uint64_t rip{l0_read(Field::guest_rip)};
-    const std::uint64_t moved{g_writes == 0 ? 0 : (trips + 1) * cpuid_bytes % code_bytes};
+    const std::uint64_t moved{g_writes == 0 ? 0 : (trips + 1) * cpuid_bytes % looped_code_bytes};
     expect(name, "L2's place in its code", moved, rip - physical(g_code));
 }
 
@@ -268,7 +257,7 @@ void run_designs(const Parameters& parameters) {
         return fail("designs", "writes is to be 0 to ", most_written, ", reads writes to writes + ",
                     most_others);
     }
-    write_l2_code();
+    write_looped_code(g_code, 0x0F, 0xA2); // CPUID
     g_ept.map_identity();
     if (!enter_vmx_operation()) return;
     const std::uint64_t trips{parameters.number("trips", 1000)};

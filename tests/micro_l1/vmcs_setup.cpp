@@ -156,4 +156,14 @@ bool set_up_vmcs(Page& region, const Controls& controls, const Ept& ept, const L
     return true;
 }
 
+void write_looped_code(std::uint8_t (&page)[4096], std::uint8_t first, std::uint8_t second) {
+    constexpr std::uint8_t jump{0xE9};
+    constexpr std::int32_t jump_bytes{5};
+    for (std::size_t i{0}; i < looped_code_bytes; ++i)
+        page[i] = i % 2 == 0 ? first : second;
+    page[looped_code_bytes] = jump;
+    constexpr std::int32_t back{-static_cast<std::int32_t>(looped_code_bytes) - jump_bytes};
+    __builtin_memcpy(page + looped_code_bytes + 1, &back, sizeof(back));
+}
+
 } // namespace shadowtune::micro_l1

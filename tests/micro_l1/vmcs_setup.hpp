@@ -7,6 +7,7 @@
 #include "tests/micro_l1/vmcs_access.hpp"
 #include "tests/micro_l1/vmx_root.hpp"
 
+#include <cstddef>
 #include <cstdint>
 
 namespace shadowtune::micro_l1 {
@@ -86,6 +87,11 @@ struct L2Start {
 // VMCLEAR, VMPTRLD and VMWRITE of everything a VM entry looks at. False (printed) where the region is
 // refused.
 [[nodiscard]] bool set_up_vmcs(Page& region, const Controls& controls, const Ept& ept, const L2Start& start);
+
+// Code for an L2 whose RIP is another at each exit: these two bytes again and again, and a jump back to the
+// first.
+inline constexpr std::size_t looped_code_bytes{4000};
+void write_looped_code(std::uint8_t (&page)[4096], std::uint8_t first, std::uint8_t second);
 
 extern "C" {
 extern char micro_l1_gdt[];
