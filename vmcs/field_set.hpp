@@ -39,8 +39,7 @@ public:
 
     [[nodiscard]] constexpr bool empty() const {
         std::uint64_t any{0};
-        for (const auto word : m_words)
-            any |= word;
+        in_each_word([&](std::size_t w) { any |= m_words[w]; });
         return any == 0;
     }
 
@@ -54,18 +53,14 @@ public:
         }
     }
 
-    // The same for the members of both sets; without a loop over the words, for the paths that count.
+    // The same for the members of both sets.
     template <typename Visit>
     static constexpr void for_each_in_both(const FieldSet& a, const FieldSet& b, Visit visit) {
-        const auto in_word{[&](std::size_t w) {
+        in_each_word([&](std::size_t w) {
             for (std::uint64_t rest{a.m_words[w] & b.m_words[w]}; rest != 0; rest &= rest - 1) {
                 visit(static_cast<FieldIndex>(w * 64 + static_cast<unsigned>(std::countr_zero(rest))));
             }
-        }};
-        [&]<std::size_t... w>(std::index_sequence<w...>) {
-            (in_word(w), ...);
-        }
-        (std::make_index_sequence<words>{});
+        });
     }
 
     // From and to the words of a record, which may be packed: any alignment. Bits past the catalogue's end
@@ -85,18 +80,15 @@ public:
     }
 
     constexpr FieldSet& operator|=(const FieldSet& other) {
-        for (std::size_t i{0}; i < words; ++i)
-            m_words[i] |= other.m_words[i];
+        in_each_word([&](std::size_t w) { m_words[w] |= other.m_words[w]; });
         return *this;
     }
     constexpr FieldSet& operator&=(const FieldSet& other) {
-        for (std::size_t i{0}; i < words; ++i)
-            m_words[i] &= other.m_words[i];
+        in_each_word([&](std::size_t w) { m_words[w] &= other.m_words[w]; });
         return *this;
     }
     constexpr FieldSet& operator-=(const FieldSet& other) {
-        for (std::size_t i{0}; i < words; ++i)
-            m_words[i] &= ~other.m_words[i];
+        in_each_word([&](std::size_t w) { m_words[w] &= ~other.m_words[w]; });
         return *this;
     }
     [[nodiscard]] friend constexpr FieldSet operator|(FieldSet a, const FieldSet& b) { return a |= b; }
@@ -105,6 +97,14 @@ public:
     [[nodiscard]] friend constexpr bool operator==(const FieldSet&, const FieldSet&) = default;
 
 private:
+    // Without a loop, for the paths that count.
+    template <typename Visit>
+    static constexpr void in_each_word(Visit visit) {
+        [&]<std::size_t... w>(std::index_sequence<w...>) {
+            (visit(w), ...);
+        }
+        (std::make_index_sequence<words>{});
+    }
     [[nodiscard]] static constexpr std::uint64_t bit(FieldIndex index) {
         return std::uint64_t{1} << (index % 64);
     }

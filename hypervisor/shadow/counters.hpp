@@ -62,16 +62,14 @@ public:
     }
     void end_sampled_round_trip(std::uint8_t reason) {
         take_sampled([&](std::uint16_t place, std::uint64_t times) {
-            std::uint16_t* const slots{slots_of(place, reason)};
-            constexpr auto sampled{static_cast<std::size_t>(Family::sampled) * vmcs::reason_slots},
-                squared{static_cast<std::size_t>(Family::squared) * vmcs::reason_slots};
-            if (slots[sampled] != 0 && slots[squared] != 0) [[likely]] {
-                m_cells[slots[sampled] - 1U].count += times;
-                m_cells[slots[squared] - 1U].count += times * times;
+            std::uint16_t& sampled{slot_of(place, Family::sampled, reason)};
+            if (sampled == 0 && !begin_sampled(place, reason)) [[unlikely]] {
+                m_lost += times;
                 return;
             }
-            add(place, Family::sampled, reason, times);
-            add(place, Family::squared, reason, times * times);
+            link::CounterRecord* const cell{m_cells + std::size_t{sampled} - 1};
+            cell[0].count += times;
+            cell[1].count += times * times;
         });
         add_without_field(link::Counted::sampled_round_trips, reason, 1);
     }
@@ -86,8 +84,13 @@ public:
         const auto counted{static_cast<link::Counted>(cell.counted)};
         if (counted >= link::Counted::sampled_round_trips)
             return add_without_field(counted, cell.reason, cell.count);
-        add(place_of(vmcs::find(cell.encoding), vmcs::is_high_half(cell.encoding), link::access_of(counted)),
-            static_cast<Family>(cell.counted / 2), cell.reason, cell.count);
+        const auto family{static_cast<Family>(cell.counted / 2)};
+        const std::uint16_t place{
+            place_of(vmcs::find(cell.encoding), vmcs::is_high_half(cell.encoding), link::access_of(counted))};
+        if ((family == Family::sampled || family == Family::squared) &&
+            slot_of(place, Family::sampled, cell.reason) == 0 && !begin_sampled(place, cell.reason))
+            return;
+        add(place, family, cell.reason, cell.count);
     }
     void restore_lost(std::uint64_t lost) { m_lost = lost; }
 
@@ -124,29 +127,40 @@ private:
         }
         m_touched_count = 0;
     }
-    // Of the families, vmcs::reason_slots apart.
-    [[nodiscard]] std::uint16_t* slots_of(std::uint16_t place, std::uint8_t reason) {
-        return m_slots + place * families * vmcs::reason_slots + reason;
+    [[nodiscard]] std::uint16_t& slot_of(std::uint16_t place, Family family, std::uint8_t reason) {
+        return m_slots[(place * families + static_cast<std::size_t>(family)) * vmcs::reason_slots + reason];
     }
     // On the way of a trapped access, where a call costs its caller all registers.
     [[gnu::always_inline]] void add(std::uint16_t place, Family family, std::uint8_t reason,
                                     std::uint64_t times) {
-        std::uint16_t& slot{slots_of(place, reason)[static_cast<std::size_t>(family) * vmcs::reason_slots]};
+        std::uint16_t& slot{slot_of(place, family, reason)};
         if (slot != 0) [[likely]] {
-            m_cells[slot - 1U].count += times;
+            m_cells[std::size_t{slot} - 1].count += times;
             return;
         }
-        const auto encoding{
-            static_cast<vmcs::Encoding>(vmcs::catalogue[place / 4].encoding | (place >> 1 & 1U))};
-        const auto counted{static_cast<std::uint8_t>(static_cast<unsigned>(family) * 2 + (place & 1U))};
-        begin_cell(slot, {encoding, counted, reason, times});
+        begin_cell(slot, {encoding_of(place), counted_of(place, family), reason, times});
+    }
+    // Of a sample the cell of the squares is the one behind that of the sums. False for want of room.
+    [[nodiscard, gnu::noinline]] bool begin_sampled(std::uint16_t place, std::uint8_t reason) {
+        if (capacity - m_used < 2) return false;
+        for (const Family family : {Family::sampled, Family::squared}) {
+            begin_cell(slot_of(place, family, reason),
+                       {encoding_of(place), counted_of(place, family), reason, 0});
+        }
+        return true;
+    }
+    [[nodiscard]] static vmcs::Encoding encoding_of(std::uint16_t place) {
+        return static_cast<vmcs::Encoding>(vmcs::catalogue[place / 4].encoding | (place >> 1 & 1U));
+    }
+    [[nodiscard]] static std::uint8_t counted_of(std::uint16_t place, Family family) {
+        return static_cast<std::uint8_t>(static_cast<unsigned>(family) * 2 + (place & 1U));
     }
     // What is of no field but the round trips themselves, which are counted elsewhere.
     void add_without_field(link::Counted counted, std::uint8_t reason, std::uint64_t times) {
         const auto number{static_cast<std::uint8_t>(counted)};
         std::uint16_t& slot{m_slots_without_field[number - first_without_field][reason]};
         if (slot != 0) {
-            m_cells[slot - 1U].count += times;
+            m_cells[std::size_t{slot} - 1].count += times;
         } else {
             begin_cell(slot, {0, number, reason, times});
         }

@@ -1,5 +1,6 @@
 #include "hypervisor/shadow/counters.hpp"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <map>
 #include <memory>
@@ -201,6 +202,52 @@ TEST(AccessCounters, SampledRoundTripsAppearAtTheirEnd) {
     for (std::size_t i{0}; i < counters->cells().size(); ++i) {
         EXPECT_EQ(key_of(restored->cells()[i]), key_of(counters->cells()[i]));
         EXPECT_EQ(std::uint64_t{restored->cells()[i].count}, std::uint64_t{counters->cells()[i].count});
+    }
+}
+
+// A sample's sums and squares have room together or not at all, and saved ones come back in any order.
+TEST(AccessCounters, SumsAndSquaresOfASampleBelongTogether) {
+    const auto counters{std::make_unique<AccessCounters>()};
+    const auto sample{[&](vmcs::FieldIndex field, unsigned times) {
+        for (unsigned i{0}; i < times; ++i)
+            counters->count_sampled(field, Access::read);
+        counters->end_sampled_round_trip(10);
+    }};
+    const vmcs::FieldIndex last{vmcs::field_count - 1};
+    sample(last, 2);
+    std::vector<link::CounterRecord> saved{counters->cells().begin(), counters->cells().end()};
+    ASSERT_EQ(saved.size(), 3U); // and that it was one
+    const auto restored{std::make_unique<AccessCounters>()};
+    for (auto cell{saved.rbegin()}; cell != saved.rend(); ++cell)
+        restored->restore(*cell);
+    std::map<Key, std::uint64_t> found{};
+    for (const auto& cell : restored->cells())
+        found[key_of(cell)] = cell.count;
+    const vmcs::Encoding encoding{vmcs::catalogue[last].encoding};
+    constexpr auto trips{static_cast<std::uint8_t>(link::Counted::sampled_round_trips)};
+    EXPECT_EQ(found, (std::map<Key, std::uint64_t>{
+                         {{encoding, 2, 10}, 2}, {{encoding, 4, 10}, 4}, {{0, trips, 10}, 1}}));
+
+    for (unsigned i{0}; counters->cells().size() < AccessCounters::capacity - 1; ++i) {
+        const auto field{static_cast<vmcs::FieldIndex>(i / vmcs::reason_slots / 2)};
+        const Access access{i / vmcs::reason_slots % 2 == 0 ? Access::read : Access::write};
+        const auto reason{static_cast<std::uint8_t>(i % vmcs::reason_slots)};
+        counters->count(field, false, access, reason);
+        if (counters->cells().size() < AccessCounters::capacity - 1)
+            counters->count_in_memory(field, false, access, reason);
+    }
+    sample(0, 3);
+    EXPECT_EQ(counters->lost(), 3U);
+    EXPECT_EQ(counters->cells().size(), AccessCounters::capacity - 1);
+    sample(last, 1);
+    EXPECT_EQ(counters->lost(), 3U);
+    const auto cells{counters->cells()};
+    for (const link::CounterRecord& cell : saved) {
+        const auto now{std::find_if(cells.begin(), cells.end(),
+                                    [&](const auto& each) { return key_of(each) == key_of(cell); })};
+        ASSERT_NE(now, cells.end());
+        const bool is_trips{std::get<1>(key_of(cell)) == trips};
+        EXPECT_EQ(std::uint64_t{now->count}, cell.count + (is_trips ? 2U : 1U));
     }
 }
 
