@@ -105,8 +105,8 @@ struct Options {
             std::chrono::milliseconds{static_cast<std::int64_t>(options.duration_s * 1000)};
     }
     recorder_options.stop = &interrupt.wanted();
+    recorder_options.on_begin = [&] { interrupt.begin_saving(); };
     recorder_options.on_progress = [&](const profiler::RecorderProgress& state) {
-        interrupt.begin_saving();
         progress.show(
             fmt::format("recording {}: {} snapshots, {} round trips, {} accesses, mode {}, generation {}",
                         state.recording, state.snapshots, grouped(state.round_trips), grouped(state.accesses),

@@ -125,6 +125,7 @@ Result<void, RecorderError> Recorder::begin(std::uint64_t boot_id) {
     if (m_options.interval < longest_gathering) m_writer->gather_for(longest_gathering);
     m_has_fingerprint = false;
     m_summary.recordings.push_back(m_writer->id());
+    if (m_options.on_begin) m_options.on_begin();
     return {};
 }
 

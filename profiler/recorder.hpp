@@ -35,6 +35,8 @@ struct RecorderOptions {
     // Set: one last snapshot is taken, and the recording is finished. Another flag than the session's own,
     // which ends even the last snapshot.
     const std::atomic<bool>* stop{nullptr};
+    // A recording has begun: from now on there is something to lose.
+    std::function<void()> on_begin{};
     std::function<void(const RecorderProgress&)> on_progress{};
 };
 

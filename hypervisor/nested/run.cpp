@@ -50,10 +50,14 @@ void pass_on_nmi(Vcpu& vcpu) {
 // way, as one exit of 64 does in any case: nobody waits long for what else an exit has to look at.
 [[nodiscard]] bool handle_access(Vcpu& vcpu, std::uint32_t reason, std::uint64_t now) {
     constexpr std::uint64_t most_in_a_row{64};
-    const bool reads{reason == static_cast<std::uint32_t>(vmcs::ExitReason::vmread)};
-    if (!reads && reason != static_cast<std::uint32_t>(vmcs::ExitReason::vmwrite)) return false;
     if (vcpu.statistics.vm_exits % most_in_a_row == 0) return false;
-    if (!access_plainly(vcpu, reads ? link::Access::read : link::Access::write)) return false;
+    if (reason == static_cast<std::uint32_t>(vmcs::ExitReason::vmread)) {
+        if (!access_plainly<link::Access::read>(vcpu)) return false;
+    } else if (reason == static_cast<std::uint32_t>(vmcs::ExitReason::vmwrite)) {
+        if (!access_plainly<link::Access::write>(vcpu)) return false;
+    } else {
+        return false;
+    }
     if (vcpu.reason != vmcs::no_round_trip) vcpu.statistics.l0_ticks += cpu::rdtsc() - now;
     return true;
 }

@@ -81,9 +81,8 @@ constexpr std::array looked_at{
 using Seen = std::uint64_t[looked_at.size()];
 
 // `mask`: of an operand, by the mode of the processor.
-template <std::uint64_t mask>
-[[nodiscard, gnu::always_inline]] inline bool access_plainly(Vcpu& vcpu, link::Access kind,
-                                                             const Seen& seen) {
+template <link::Access kind, std::uint64_t mask>
+[[nodiscard, gnu::always_inline]] inline bool access_plainly(Vcpu& vcpu, const Seen& seen) {
     constexpr std::uint64_t register_form{1U << 10}, register_mask{0xF}, dpl_bits{3U << 5};
     const auto& [information, efer, rights, blocking, flags, rip, length]{seen};
     const auto destination{static_cast<unsigned>(information >> 3 & register_mask)};
@@ -97,7 +96,7 @@ template <std::uint64_t mask>
     if (field == vmcs::no_field || !vcpu.vmcs12.is_current()) return false;
     const FieldPart part{field, (operand & 1U) != 0};
     std::uint64_t& value{vcpu.registers.value[destination]};
-    if (kind == link::Access::read) {
+    if constexpr (kind == link::Access::read) {
         value = part_of(part, read_field(vcpu, field)) & mask;
     } else {
         if (!may_vmwrite(vcpu, field)) return false;
@@ -112,14 +111,17 @@ template <std::uint64_t mask>
 
 } // namespace
 
-bool access_plainly(Vcpu& vcpu, link::Access kind) {
+template <link::Access kind>
+bool access_plainly(Vcpu& vcpu) {
     Seen seen;
     vcpu.hardware.read_all<looked_at>(seen);
     // In compatibility mode the instruction would not have exited (31.3).
     const bool long_mode{(seen[1] & cpu::efer::lma) != 0};
-    return long_mode ? access_plainly<~std::uint64_t{0}>(vcpu, kind, seen)
-                     : access_plainly<0xFFFF'FFFF>(vcpu, kind, seen);
+    return long_mode ? access_plainly<kind, ~std::uint64_t{0}>(vcpu, seen)
+                     : access_plainly<kind, 0xFFFF'FFFF>(vcpu, seen);
 }
+template bool access_plainly<link::Access::read>(Vcpu&);
+template bool access_plainly<link::Access::write>(Vcpu&);
 
 void fetch_fields(Vcpu& vcpu, const vmcs::FieldSet& fields) {
     fields.for_each([&](vmcs::FieldIndex field) {

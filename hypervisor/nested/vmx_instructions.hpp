@@ -14,7 +14,8 @@ void emulate_vmptrld(Vcpu& vcpu);
 void emulate_vmptrst(Vcpu& vcpu);
 // VMREAD and VMWRITE the short way: register operands, a field that L1 has, nothing out of the ordinary.
 // False where it has to be emulate_vmread() or emulate_vmwrite(); nothing has been done then.
-[[nodiscard]] bool access_plainly(Vcpu& vcpu, link::Access kind);
+template <link::Access kind>
+[[nodiscard]] bool access_plainly(Vcpu& vcpu);
 void emulate_vmread(Vcpu& vcpu);
 void emulate_vmwrite(Vcpu& vcpu);
 // Of L2, where L1's bitmaps let them pass.

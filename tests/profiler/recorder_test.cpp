@@ -150,6 +150,35 @@ TEST_F(RecorderTest, StopTakesALastSnapshot) {
     expect_counts(*database, summary.value().recordings.at(0));
 }
 
+// The first snapshot is stored, the fingerprint still asked for: from on_begin() on a caller lets a signal end
+// the recording, and no longer the session.
+TEST_F(RecorderTest, StopWithinTheFirstPollTakesALastSnapshot) {
+    FakeVmm vmm{{}};
+    vmm.listen_unix(link_path);
+    std::atomic<bool> stop{false}, stop_session{false};
+    session_options.stop = &stop_session;
+    connect();
+    std::atomic<bool> has_begun{false};
+    options.stop = &stop;
+    options.interval = 10s;
+    options.on_begin = [&] { has_begun = true; };
+    options.on_progress = [&](const RecorderProgress&) { EXPECT_TRUE(has_begun); };
+    std::thread signal{[&] {
+        auto other{db::Database::open(database->path(), db::OpenMode::read)};
+        for (bool is_stored{false}; !is_stored; std::this_thread::yield()) {
+            const auto listed{db::RecordingReader::list(other.value())};
+            is_stored = listed.ok() && !listed.value().empty() && listed.value().front().snapshots > 0;
+        }
+        (has_begun ? stop : stop_session) = true;
+    }};
+    Recorder recorder{*session, *database, options};
+    const auto summary{recorder.run()};
+    signal.join();
+    ASSERT_TRUE(summary.ok()) << summary.error().message;
+    EXPECT_EQ(summary.value().end, RecordingEnd::stopped);
+    EXPECT_EQ(summary.value().snapshots, 2U);
+}
+
 TEST_F(RecorderTest, FaultsOnTheLineCostNoCounts) {
     FakeOptions fake;
     fake.fault_one_in = 10;
