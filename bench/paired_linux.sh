@@ -10,12 +10,13 @@ per_exit() {
         'BEGIN { printf "%.1f", ticks / exits }'
 }
 
-# windows_until LINE: up to three windows of the trace, as long as that line has not come. Their numbers go into `taken`.
+# windows_until LINE: up to twelve windows of the trace, as long as that line has not come; where L2 computes, some have no exit.
+# Their numbers go into `taken`.
 windows_until() {
     taken=()
     local i
-    for i in 1 2 3; do
-        sleep 3
+    for i in {1..12}; do
+        sleep 1
         ! grep -qa "^$1" "$OUTPUT" || break
         trace_window
         windows=$((windows + 1))

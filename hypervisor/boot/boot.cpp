@@ -274,7 +274,7 @@ void find_fields(nested::Machine& machine) {
 void start_bitmaps(nested::Machine& machine) {
     const vmcs::ProfileTarget target{machine.offered_fields, (machine.offered_msrs[vmx::msr::vmx_misc] &
                                                               vmx::misc::vmwrite_any_field) != 0};
-    machine.generations.start(machine.l0.take_pages(2 * shadow::Generations::slots), target);
+    machine.generations.start(machine.l0.take_pages(shadow::Generations::pages_needed), target);
     machine.library = machine.l0.take<shadow::Library>();
 }
 

@@ -6,15 +6,21 @@
 
 extern "C" {
 
+// By eight bytes at a time: an emulated processor takes as long for one.
 void* memcpy(void* destination, const void* source, std::size_t count) {
     void* to{destination};
-    asm volatile("rep movsb" : "+D"(to), "+S"(source), "+c"(count) : : "memory");
+    std::size_t words{count / sizeof(std::uint64_t)}, rest{count % sizeof(std::uint64_t)};
+    asm volatile("rep movsq" : "+D"(to), "+S"(source), "+c"(words) : : "memory");
+    asm volatile("rep movsb" : "+D"(to), "+S"(source), "+c"(rest) : : "memory");
     return destination;
 }
 
 void* memset(void* destination, int value, std::size_t count) {
     void* to{destination};
-    asm volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+    std::size_t words{count / sizeof(std::uint64_t)}, rest{count % sizeof(std::uint64_t)};
+    const std::uint64_t word{static_cast<unsigned char>(value) * 0x0101'0101'0101'0101U};
+    asm volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(word) : "memory");
+    asm volatile("rep stosb" : "+D"(to), "+c"(rest) : "a"(word) : "memory");
     return destination;
 }
 

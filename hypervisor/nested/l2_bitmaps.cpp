@@ -178,7 +178,7 @@ void set_l2_ept(Vcpu& vcpu) {
     vcpu.hardware.write(F::ept_pointer, eptp02);
 }
 
-void load_l2_timer(Vcpu& vcpu) {
+void load_another_timer_value(Vcpu& vcpu) {
     const std::uint64_t now{vcpu.timer.is_active() ? cpu::rdtsc() : 0};
     const std::uint32_t value{
         vcpu.timer.load(now, vcpu.bitmaps_until_exit ? merged_bitmaps_last : vcpu.backstop)};

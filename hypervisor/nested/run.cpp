@@ -117,7 +117,7 @@ vmx::Entry handle_exit(Vcpu& vcpu) {
             handle_l1_exit(vcpu, reason);
         }
     }
-    const bool must_hold{is_bootstrap(vcpu) && the_commands->poll(vcpu, now)};
+    const bool must_hold{is_bootstrap(vcpu) && the_commands->poll(vcpu, vcpu.exit_tsc)};
     if (!vcpu.mailbox.is_empty() || vcpu.init_is_blocked) [[unlikely]]
         take_mail(vcpu);
     if (vcpu.runs_l2) {
@@ -131,9 +131,10 @@ vmx::Entry handle_exit(Vcpu& vcpu) {
         const std::uint64_t end{cpu::rdtsc()};
         // L1's MSR lists may set the TSC.
         if (end > vcpu.exit_tsc) vcpu.statistics.l0_ticks += end - vcpu.exit_tsc;
-        const std::uint64_t whole{end - vcpu.l2_exit_tsc};
-        if (vcpu.runs_l2 && whole <= link::longest_timed_round_trip)
-            vcpu.statistics.round_trip_ticks += whole;
+        if (vcpu.runs_l2) {
+            const std::uint64_t whole{end - vcpu.l2_exit_tsc};
+            if (whole <= link::longest_timed_round_trip) vcpu.statistics.round_trip_ticks += whole;
+        }
     }
     // An INIT that is blocked is no part of a saved state: it first comes through.
     const bool holds{must_hold && !vcpu.init_is_blocked};

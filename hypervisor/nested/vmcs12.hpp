@@ -84,12 +84,7 @@ public:
     // Of what was fetched before L1 asks for it, the fields that have another value than before; until the
     // next exit.
     void note_changed(const vmcs::FieldSet& fields) { m_changed = fields; }
-    // Whether it is one, for the first who asks.
-    [[nodiscard]] bool take_changed(vmcs::FieldIndex field) {
-        const bool changed{m_changed.test(field)};
-        if (changed) m_changed.clear(field);
-        return changed;
-    }
+    [[nodiscard]] bool has_changed(vmcs::FieldIndex field) const { return m_changed.test(field); }
 
     [[nodiscard]] const vmcs::FieldSet& dirty() const { return m_dirty; }
     // What an entry has to do for the fields in dirty().

@@ -32,8 +32,12 @@ using vmx::InstructionError;
 }
 
 [[gnu::always_inline]] inline void count(Vcpu& vcpu, FieldPart part, link::Access kind) {
-    if (vcpu.round_trip_is_sampled) return vcpu.counters->count_sampled(part.field, kind);
-    vcpu.counters->count(part.field, part.high_half, kind, vcpu.reason);
+    shadow::AccessCounters& counters{*vcpu.counters};
+    if (!vcpu.round_trip_is_sampled) return counters.count(part.field, part.high_half, kind, vcpu.reason);
+    // What was fetched before anyone asked counts as changed where L1 reads it.
+    if (counters.count_sampled(part.field, kind) && kind == link::Access::read &&
+        vcpu.vmcs12.has_changed(part.field))
+        counters.count_changed(part.field, vcpu.reason);
 }
 
 void count(Vcpu& vcpu, const FieldAccess& access, link::Access kind) {
@@ -58,11 +62,7 @@ void count(Vcpu& vcpu, const FieldAccess& access, link::Access kind) {
 // The value of vmcs12's field, wherever it is, and whether it is another than the last one known.
 [[nodiscard, gnu::always_inline]] inline std::uint64_t read_field(Vcpu& vcpu, vmcs::FieldIndex field) {
     const std::uint64_t before{vcpu.vmcs12.get(field)};
-    if (!vcpu.vmcs12.in_vmcs02().test(field)) {
-        if (vcpu.round_trip_is_sampled && vcpu.vmcs12.take_changed(field))
-            vcpu.counters->count_changed(field, vcpu.reason);
-        return before;
-    }
+    if (!vcpu.vmcs12.in_vmcs02().test(field)) return before;
     const std::uint64_t value{fetch_from_vmcs02(vcpu, field)};
     if (value != before) vcpu.counters->count_changed(field, vcpu.reason);
     return value;

@@ -55,13 +55,15 @@ public:
     }
 
     // In a sampled round trip: appears when that ends. High halves count as their field, for the square is
-    // that of both together.
-    [[gnu::always_inline]] void count_sampled(vmcs::FieldIndex field, link::Access access) {
-        const std::uint16_t place{place_of(field, false, access)};
-        if (m_in_trip[place]++ == 0) m_touched[m_touched_count++] = place;
+    // that of both together. True for the first one of the round trip.
+    [[gnu::always_inline]] bool count_sampled(vmcs::FieldIndex field, link::Access access) {
+        const std::size_t place{place_of(field, false, access)};
+        const bool is_first{m_in_trip[place]++ == 0};
+        if (is_first) m_touched[m_touched_count++] = static_cast<std::uint32_t>(place);
+        return is_first;
     }
     void end_sampled_round_trip(std::uint8_t reason) {
-        take_sampled([&](std::uint16_t place, std::uint64_t times) {
+        take_sampled([&](std::size_t place, std::uint64_t times) {
             std::uint16_t& sampled{slot_of(place, Family::sampled, reason)};
             if (sampled == 0 && !begin_sampled(place, reason)) [[unlikely]] {
                 m_lost += times;
@@ -76,7 +78,7 @@ public:
     // It came to no end: its accesses are no sample of anything.
     void abandon_sampled_round_trip(std::uint8_t reason) {
         take_sampled(
-            [&](std::uint16_t place, std::uint64_t times) { add(place, Family::plain, reason, times); });
+            [&](std::size_t place, std::uint64_t times) { add(place, Family::plain, reason, times); });
     }
 
     // A saved cell, which names a field, a kind of count and a reason that there are.
@@ -85,7 +87,7 @@ public:
         if (counted >= link::Counted::sampled_round_trips)
             return add_without_field(counted, cell.reason, cell.count);
         const auto family{static_cast<Family>(cell.counted / 2)};
-        const std::uint16_t place{
+        const std::size_t place{
             place_of(vmcs::find(cell.encoding), vmcs::is_high_half(cell.encoding), link::access_of(counted))};
         if ((family == Family::sampled || family == Family::squared) &&
             slot_of(place, Family::sampled, cell.reason) == 0 && !begin_sampled(place, cell.reason))
@@ -114,24 +116,23 @@ private:
     // Who is accessed and how: four for each field, by high half and kind of access.
     static constexpr std::size_t places{vmcs::field_count * 4};
 
-    [[nodiscard]] static constexpr std::uint16_t place_of(vmcs::FieldIndex field, bool high_half,
-                                                          link::Access access) {
-        return static_cast<std::uint16_t>(field * 4U + (high_half ? 2U : 0U) + static_cast<unsigned>(access));
+    [[nodiscard]] static constexpr std::size_t place_of(vmcs::FieldIndex field, bool high_half,
+                                                        link::Access access) {
+        return std::size_t{field} * 4 + (high_half ? 2 : 0) + static_cast<std::size_t>(access);
     }
 
     void take_sampled(auto&& take) {
-        for (std::size_t i{0}; i < m_touched_count; ++i) {
-            const std::uint16_t place{m_touched[i]};
+        for (const std::size_t place : std::span{m_touched, m_touched_count}) {
             take(place, m_in_trip[place]);
             m_in_trip[place] = 0;
         }
         m_touched_count = 0;
     }
-    [[nodiscard]] std::uint16_t& slot_of(std::uint16_t place, Family family, std::uint8_t reason) {
+    [[nodiscard]] std::uint16_t& slot_of(std::size_t place, Family family, std::uint8_t reason) {
         return m_slots[(place * families + static_cast<std::size_t>(family)) * vmcs::reason_slots + reason];
     }
     // On the way of a trapped access, where a call costs its caller all registers.
-    [[gnu::always_inline]] void add(std::uint16_t place, Family family, std::uint8_t reason,
+    [[gnu::always_inline]] void add(std::size_t place, Family family, std::uint8_t reason,
                                     std::uint64_t times) {
         std::uint16_t& slot{slot_of(place, family, reason)};
         if (slot != 0) [[likely]] {
@@ -141,7 +142,7 @@ private:
         begin_cell(slot, {encoding_of(place), counted_of(place, family), reason, times});
     }
     // Of a sample the cell of the squares is the one behind that of the sums. False for want of room.
-    [[nodiscard, gnu::noinline]] bool begin_sampled(std::uint16_t place, std::uint8_t reason) {
+    [[nodiscard, gnu::noinline]] bool begin_sampled(std::size_t place, std::uint8_t reason) {
         if (capacity - m_used < 2) return false;
         for (const Family family : {Family::sampled, Family::squared}) {
             begin_cell(slot_of(place, family, reason),
@@ -149,10 +150,10 @@ private:
         }
         return true;
     }
-    [[nodiscard]] static vmcs::Encoding encoding_of(std::uint16_t place) {
+    [[nodiscard]] static vmcs::Encoding encoding_of(std::size_t place) {
         return static_cast<vmcs::Encoding>(vmcs::catalogue[place / 4].encoding | (place >> 1 & 1U));
     }
-    [[nodiscard]] static std::uint8_t counted_of(std::uint16_t place, Family family) {
+    [[nodiscard]] static std::uint8_t counted_of(std::size_t place, Family family) {
         return static_cast<std::uint8_t>(static_cast<unsigned>(family) * 2 + (place & 1U));
     }
     // What is of no field but the round trips themselves, which are counted elsewhere.
@@ -191,7 +192,7 @@ private:
     std::uint64_t m_switched_round_trip{~std::uint64_t{0}};
 
     std::uint32_t m_in_trip[places]{}; // of the sampled round trip that is under way
-    std::uint16_t m_touched[places]{};
+    std::uint32_t m_touched[places]{};
     std::size_t m_touched_count{0};
 };
 

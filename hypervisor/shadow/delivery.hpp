@@ -36,10 +36,10 @@ public:
         const Lists& lists{*m_now};
         if (vmcs12.has_moved()) [[unlikely]] {
             const vmcs::FieldSet others{(reads & vmcs12.moved()) - lists.here.set()};
-            shadow.deliver(hardware, lists.here, others.empty() ? nullptr : &others, vmcs12);
+            shadow.deliver_with(hardware, lists.here, others, vmcs12);
             vmcs12.forget_moved();
         } else {
-            shadow.deliver(hardware, lists.here, nullptr, vmcs12);
+            shadow.deliver(hardware, lists.here, vmcs12);
         }
         vmcs12.only_left_in_vmcs02(lists.stays);
     }

@@ -19,6 +19,8 @@ void Generations::start(std::uint64_t pages, const vmcs::ProfileTarget& target) 
         slot.write_bitmap = pages + memory::page_size;
         pages += 2 * memory::page_size;
     }
+    m_trap_bitmap = pages;
+    write_page(m_trap_bitmap, {});
     m_last_number = m_slots[0].number = 1;
     write_page(m_slots[0].read_bitmap, {});
     write_page(m_slots[0].write_bitmap, {});

@@ -39,8 +39,8 @@ struct Refusal {
 
 class Generations {
 public:
-    // `pages`: 2 * slots 4-KiB pages of L0's. Starts in mode trap, generation 1.
-    static constexpr std::size_t slots{4};
+    // `pages`: so many 4-KiB pages of L0's. Starts in mode trap, generation 1.
+    static constexpr std::size_t slots{4}, pages_needed{2 * slots + 1};
     void start(std::uint64_t pages, const vmcs::ProfileTarget& target);
 
     // Checks the profile again and makes it the newest generation: in mode sample where that is in force,
@@ -55,6 +55,8 @@ public:
     [[nodiscard]] Result<void, Refusal> restore(const link::SavedBitmaps& saved);
 
     [[nodiscard]] Generation& newest() { return *m_newest.load(); }
+    // Physical address of a bitmap under which every access exits.
+    [[nodiscard]] std::uint64_t trap_bitmap() const { return m_trap_bitmap; }
 
     // Another mode than trap has been in force, or was about to be: accesses may have passed unseen.
     [[nodiscard]] bool has_shadowed() const { return m_has_shadowed.load(std::memory_order_relaxed); }
@@ -89,6 +91,7 @@ private:
     Generation m_slots[slots]{};
     std::atomic<std::uint32_t> m_users[slots]{}; // vCPUs that run with it
     std::atomic<Generation*> m_newest{m_slots};
+    std::uint64_t m_trap_bitmap{0};
     std::uint32_t m_last_number{0};
     std::atomic<bool> m_publishing{false};
     std::atomic<bool> m_has_shadowed{false};

@@ -58,31 +58,22 @@ public:
     }
 
     // The same in one pass for the common exit of L2: `list`, which all lies in vmcs02, goes from there to
-    // vmcs12, and both `list` and `others`, if any, to the shadow, which holds some value of each. vmcs02
-    // must be current. vmcs12's in_vmcs02() is the caller's.
+    // vmcs12 and to the shadow, which holds some value of each. vmcs02 must be current. vmcs12's in_vmcs02()
+    // is the caller's.
     template <typename Hardware>
-    void deliver(Hardware& hardware, const SyncList& list, const vmcs::FieldSet* others,
-                 nested::Vmcs12& vmcs12) {
-        SyncField changed[vmcs::field_count];
-        std::size_t count{0};
-        const auto compare{[&](const SyncField& field, std::uint64_t value) {
-            if (m_value[field.index] != value) changed[count++] = field;
-        }};
-        hardware.read_all(list.fields(), [&](const SyncField& field, std::uint64_t value) {
-            vmcs12.store(field.index, value);
-            compare(field, value);
-        });
-        if (others != nullptr) [[unlikely]] {
-            others->for_each([&](vmcs::FieldIndex field) {
+    [[gnu::always_inline]] void deliver(Hardware& hardware, const SyncList& list, nested::Vmcs12& vmcs12) {
+        deliver(hardware, list, vmcs12, [](const auto&) {});
+    }
+    // And `others`, which are in vmcs12.
+    template <typename Hardware>
+    [[gnu::noinline]] void deliver_with(Hardware& hardware, const SyncList& list,
+                                        const vmcs::FieldSet& others, nested::Vmcs12& vmcs12) {
+        deliver(hardware, list, vmcs12, [&](const auto& compare) {
+            if (others.empty()) return;
+            others.for_each([&](vmcs::FieldIndex field) {
                 compare({vmcs::catalogue[field].encoding, field}, vmcs12.get(field));
             });
-        }
-        for (std::size_t i{0}; i < count; ++i) {
-            const std::uint64_t value{vmcs12.get(changed[i].index)};
-            m_value[changed[i].index] = value;
-            write(hardware, changed[i].encoding, value);
-        }
-        settle(hardware);
+        });
     }
 
     // Shadow to vmcs12: reads the fields that L1 may have written and marks those that changed. Leaves the
@@ -116,6 +107,28 @@ public:
     }
 
 private:
+    // `compare_others(compare)`: compare(field, value) for those that are not of the list.
+    template <typename Hardware, typename CompareOthers>
+    [[gnu::always_inline]] void deliver(Hardware& hardware, const SyncList& list, nested::Vmcs12& vmcs12,
+                                        CompareOthers compare_others) {
+        SyncField changed[vmcs::field_count];
+        std::size_t count{0};
+        const auto compare{[&](const SyncField& field, std::uint64_t value) {
+            if (m_value[field.index] != value) changed[count++] = field;
+        }};
+        hardware.read_all(list.fields(), [&](const SyncField& field, std::uint64_t value) {
+            vmcs12.store(field.index, value);
+            compare(field, value);
+        });
+        compare_others(compare);
+        for (std::size_t i{0}; i < count; ++i) {
+            const std::uint64_t value{vmcs12.get(changed[i].index)};
+            m_value[changed[i].index] = value;
+            write(hardware, changed[i].encoding, value);
+        }
+        settle(hardware);
+    }
+
     template <typename Hardware>
     void write(Hardware& hardware, vmcs::Encoding encoding, std::uint64_t value) {
         hardware.make_current(m_region);

@@ -12,6 +12,7 @@ using nested::F;
 
 constexpr std::uint64_t no_link{~std::uint64_t{0}};
 
+// Without the control every VMREAD and VMWRITE exits, whatever the bitmaps say (SDM Vol. 3C, 26.1.3).
 void set_vmcs_shadowing(nested::Vcpu& vcpu, bool on) {
     auto& hw{vcpu.hardware};
     const std::uint64_t controls{hw.read(F::secondary_processor_based_controls)};
@@ -20,13 +21,18 @@ void set_vmcs_shadowing(nested::Vcpu& vcpu, bool on) {
     hw.write(F::vmcs_link_pointer, on ? vcpu.shadow.region() : no_link);
 }
 
-// vmcs01 must be current. Without the control every VMREAD and VMWRITE exits, whatever the bitmaps say (SDM
-// Vol. 3C, 26.1.3).
+// vmcs01 must be current.
+void write_bitmaps(nested::Vcpu& vcpu, std::uint64_t read, std::uint64_t write) {
+    vcpu.hardware.write(F::vmread_bitmap, read);
+    vcpu.hardware.write(F::vmwrite_bitmap, write);
+}
+
 void set_aside(nested::Vcpu& vcpu, bool aside) {
-    if (vcpu.shadow_stands_aside == aside) [[likely]]
-        return;
+    if (vcpu.shadow_stands_aside == aside) return;
     vcpu.shadow_stands_aside = aside;
-    set_vmcs_shadowing(vcpu, !aside);
+    const std::uint64_t trap{vcpu.machine.generations.trap_bitmap()};
+    write_bitmaps(vcpu, aside ? trap : vcpu.in_force->read_bitmap,
+                  aside ? trap : vcpu.in_force->write_bitmap);
 }
 
 void deliver_all_reads(nested::Vcpu& vcpu) {
@@ -56,7 +62,7 @@ void link(nested::Vcpu& vcpu) {
         deliver_all_reads(vcpu);
     }
     vcpu.hardware.make_current(vcpu.vmcs01.region);
-    set_vmcs_shadowing(vcpu, !vcpu.shadow_stands_aside);
+    set_vmcs_shadowing(vcpu, true);
 }
 
 void unlink(nested::Vcpu& vcpu) {
@@ -84,22 +90,22 @@ void close_sample(nested::Vcpu& vcpu) {
     vcpu.round_trip_is_sampled = false;
 }
 
-void begin_round_trip(nested::Vcpu& vcpu, bool is_plain_exit) {
+void begin_other_round_trip(nested::Vcpu& vcpu, bool is_plain_exit, bool is_sampled) {
     if (vcpu.round_trip_is_sampled) close_sample(vcpu);
-    vcpu.round_trip_is_sampled = vcpu.sampler.is_next();
+    vcpu.round_trip_is_sampled = is_sampled;
     const vmcs::FieldSet& reads{vcpu.in_force->sets.read};
     const vmcs::FieldSet& left{vcpu.plan.left_by_exit};
     auto& hw{vcpu.hardware};
-    if (is_plain_exit && !vcpu.round_trip_is_sampled) [[likely]] {
-        vcpu.delivery.deliver_exit(hw, vcpu.vmcs02.region, reads, left, vcpu.shadow, vcpu.vmcs12);
-    } else if (vcpu.round_trip_is_sampled) {
+    if (is_sampled) {
         vcpu.shadow.settle(hw);
         if (is_plain_exit) vcpu.delivery.fetch_exit(hw, left, vcpu.vmcs12);
+    } else if (is_plain_exit) {
+        vcpu.delivery.deliver_exit(hw, vcpu.vmcs02.region, reads, left, vcpu.shadow, vcpu.vmcs12);
     } else {
         vcpu.delivery.prepare(hw, vcpu.vmcs02.region, reads, left, vcpu.shadow, vcpu.vmcs12);
     }
     hw.make_current(vcpu.vmcs01.region);
-    set_aside(vcpu, vcpu.round_trip_is_sampled);
+    set_aside(vcpu, is_sampled);
 }
 
 void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field) {
@@ -119,8 +125,7 @@ void move_to_newest(nested::Vcpu& vcpu) {
     // Under the old sets: what L1 wrote to the shadow would be lost once its fields trap again.
     collect_writes(vcpu);
     Generation& newest{generations.take_newest()};
-    hw.write(F::vmread_bitmap, newest.read_bitmap);
-    hw.write(F::vmwrite_bitmap, newest.write_bitmap);
+    if (!vcpu.shadow_stands_aside) write_bitmaps(vcpu, newest.read_bitmap, newest.write_bitmap);
     generations.give_back(*vcpu.in_force);
     __atomic_store_n(&vcpu.in_force, &newest, __ATOMIC_RELEASE);
     vcpu.sampler.begin(newest.sample_interval);

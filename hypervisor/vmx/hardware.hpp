@@ -130,11 +130,12 @@ public:
     }
 
     // Makes the VMCS current; the address of the current one is kept, so that a switch to it costs nothing.
-    void make_current(std::uint64_t region) {
+    void make_current(const std::uint64_t& region) {
         if (region == m_current) return;
         bool failed{};
         ++m_counts.vmptrld;
-        asm volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(region) : "cc", "memory");
+        // What L0 writes to a region comes before its first VMCLEAR.
+        asm volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(region) : "cc");
         if (failed) [[unlikely]]
             cpu::panic("VMPTRLD failed; region", region);
         m_current = region;
@@ -142,7 +143,7 @@ public:
 
     // Writes the VMCS's cached data to memory and makes it inactive and clear (SDM Vol.
     // 3C, 25.11.1, 25.11.3).
-    void clear(std::uint64_t region) {
+    void clear(const std::uint64_t& region) {
         bool failed{};
         ++m_counts.vmclear;
         asm volatile("vmclear %1" : "=@ccbe"(failed) : "m"(region) : "cc", "memory");

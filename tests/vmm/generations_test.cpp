@@ -76,7 +76,7 @@ protected:
         EXPECT_EQ(refused.error().profile.field, vmcs::index_of(field));
     }
 
-    shadowtune::testing::Pages pages{2 * Generations::slots};
+    shadowtune::testing::Pages pages{Generations::pages_needed};
     std::mt19937_64 random{51};
     vmcs::ProfileTarget target{};
     Generations generations{};
