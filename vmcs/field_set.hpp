@@ -24,7 +24,7 @@ public:
     }
 
     [[nodiscard]] constexpr bool test(FieldIndex index) const {
-        return (m_words[index / 64] & bit(index)) != 0;
+        return (m_words[index / 64] >> (index % 64) & 1U) != 0;
     }
     [[nodiscard]] constexpr bool test(Field field) const { return test(index_of(field)); }
     constexpr void set(Field field) { set(index_of(field)); }

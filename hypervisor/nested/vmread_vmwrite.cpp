@@ -79,6 +79,7 @@ constexpr std::array looked_at{
     F::guest_interruptibility_state,    F::guest_rflags,    F::guest_rip,
     F::vm_exit_instruction_length};
 using Seen = std::uint64_t[looked_at.size()];
+constexpr std::array left_behind{F::guest_rip, F::guest_rflags};
 
 // `mask`: of an operand, by the mode of the processor.
 template <link::Access kind, std::uint64_t mask>
@@ -103,9 +104,8 @@ template <link::Access kind, std::uint64_t mask>
         write_field(vcpu, part, value & mask);
     }
     count(vcpu, part, kind);
-    auto& hw{vcpu.hardware};
-    hw.write(F::guest_rip, rip + length);
-    if ((flags & cpu::rflags::status) != 0) hw.write(F::guest_rflags, flags & ~cpu::rflags::status);
+    const std::uint64_t after[]{rip + length, flags & ~cpu::rflags::status};
+    vcpu.hardware.write_all<left_behind>(after);
     return true;
 }
 

@@ -44,6 +44,11 @@ public:
         vmcs12.only_left_in_vmcs02(lists.stays);
     }
 
+    // Whether the next exit brings the shadow VMCS this field of R in any case: by a list, or all of R.
+    [[nodiscard]] bool brings(vmcs::FieldIndex field) const {
+        return brings(m_lists[0], field) && brings(m_lists[1], field);
+    }
+
     // The first half of it alone, in mode sample: L1 will ask L0 for these. vmcs02 must be current.
     template <typename Hardware>
     void fetch_exit(Hardware& hardware, const vmcs::FieldSet& left, nested::Vmcs12& vmcs12) {
@@ -92,6 +97,10 @@ private:
         vmcs::FieldSet stays{}; // of these, the others
         bool is_made{false};
     };
+
+    [[nodiscard]] static bool brings(const Lists& lists, vmcs::FieldIndex field) {
+        return !lists.is_made || lists.here.set().test(field);
+    }
 
     template <typename Hardware>
     static void fetch(Hardware& hardware, std::uint64_t vmcs02, const vmcs::FieldSet& fields,

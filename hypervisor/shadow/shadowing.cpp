@@ -78,39 +78,46 @@ void collect_writes(nested::Vcpu& vcpu) {
 }
 
 void settle_counts(nested::Vcpu& vcpu) {
-    if (!vcpu.runs_l2 || !vcpu.round_trip_is_sampled) return;
-    vcpu.counters->end_sampled_round_trip(vcpu.reason);
-    vcpu.round_trip_is_sampled = false;
+    if (vcpu.runs_l2) close_sample(vcpu);
 }
 
 void close_sample(nested::Vcpu& vcpu) {
-    settle_counts(vcpu);
     if (!vcpu.round_trip_is_sampled) return;
-    vcpu.counters->abandon_sampled_round_trip(vcpu.reason);
     vcpu.round_trip_is_sampled = false;
+    if (vcpu.runs_l2) {
+        vcpu.counters->end_sampled_round_trip(vcpu.reason);
+    } else {
+        vcpu.counters->abandon_sampled_round_trip(vcpu.reason);
+    }
 }
 
 void begin_other_round_trip(nested::Vcpu& vcpu, bool is_plain_exit, bool is_sampled) {
-    if (vcpu.round_trip_is_sampled) close_sample(vcpu);
-    vcpu.round_trip_is_sampled = is_sampled;
-    const vmcs::FieldSet& reads{vcpu.in_force->sets.read};
+    close_sample(vcpu);
     const vmcs::FieldSet& left{vcpu.plan.left_by_exit};
     auto& hw{vcpu.hardware};
     if (is_sampled) {
+        vcpu.round_trip_is_sampled = true;
         vcpu.shadow.settle(hw);
         if (is_plain_exit) vcpu.delivery.fetch_exit(hw, left, vcpu.vmcs12);
-    } else if (is_plain_exit) {
-        vcpu.delivery.deliver_exit(hw, vcpu.vmcs02.region, reads, left, vcpu.shadow, vcpu.vmcs12);
     } else {
-        vcpu.delivery.prepare(hw, vcpu.vmcs02.region, reads, left, vcpu.shadow, vcpu.vmcs12);
+        vcpu.delivery.prepare(hw, vcpu.vmcs02.region, vcpu.in_force->sets.read, left, vcpu.shadow,
+                              vcpu.vmcs12);
     }
     hw.make_current(vcpu.vmcs01.region);
     set_aside(vcpu, is_sampled);
 }
 
+void end_sampling(nested::Vcpu& vcpu) {
+    close_sample(vcpu);
+    set_aside(vcpu, false);
+}
+
 void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field) {
     if (!vcpu.in_force->sets.read.test(field)) return;
-    if (vcpu.shadow_stands_aside) return vcpu.vmcs12.note_moved(field);
+    if (vcpu.shadow_stands_aside) {
+        if (!vcpu.delivery.brings(field)) vcpu.vmcs12.note_moved(field);
+        return;
+    }
     vmcs::FieldSet one{};
     one.set(field);
     vcpu.shadow.fill(vcpu.hardware, one, vcpu.vmcs12);

@@ -25,18 +25,21 @@ void collect_writes(nested::Vcpu& vcpu);
         vcpu.shadow.collect(vcpu.hardware, vcpu.in_force->writes, vcpu.vmcs12);
 }
 
+// Two parts of begin_round_trip().
+void begin_other_round_trip(nested::Vcpu& vcpu, bool is_plain_exit, bool is_sampled);
+void end_sampling(nested::Vcpu& vcpu);
 // On the way from L2 to L1: what L1 may read without exit goes from vmcs12 to the shadow; or, in mode sample,
 // every access of this round trip is to exit. `is_plain_exit`: the exit has left in vmcs02 what the plan
 // says. vmcs02 must be current; leaves vmcs01 current.
-void begin_other_round_trip(nested::Vcpu& vcpu, bool is_plain_exit, bool is_sampled);
 [[gnu::always_inline]] inline void begin_round_trip(nested::Vcpu& vcpu, bool is_plain_exit) {
     const bool is_sampled{vcpu.sampler.is_next()};
-    // After a sampled one the shadow VMCS stands aside.
-    if (is_sampled || vcpu.shadow_stands_aside || !is_plain_exit) [[unlikely]]
+    if (is_sampled || !is_plain_exit) [[unlikely]]
         return begin_other_round_trip(vcpu, is_plain_exit, is_sampled);
     vcpu.delivery.deliver_exit(vcpu.hardware, vcpu.vmcs02.region, vcpu.in_force->sets.read,
                                vcpu.plan.left_by_exit, vcpu.shadow, vcpu.vmcs12);
     vcpu.hardware.make_current(vcpu.vmcs01.region);
+    if (vcpu.shadow_stands_aside) [[unlikely]]
+        end_sampling(vcpu);
 }
 // Where the last round trip has ended, and was a sampled one, its counts are added to the others. Before a
 // look at them; an entry of L2 that the processor refuses ends no round trip. Touches no VMCS.

@@ -120,7 +120,10 @@ protected:
         }
         vmcs12.write(f, truth[f]);
         if (!reads.test(f)) return;
-        if (stands_aside) return vmcs12.note_moved(f);
+        if (stands_aside) {
+            if (!delivery.brings(f)) vmcs12.note_moved(f);
+            return;
+        }
         vmcs::FieldSet one{};
         one.set(f);
         shadow.fill(processor, one, vmcs12);
