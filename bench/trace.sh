@@ -5,7 +5,8 @@
 BOCHS=$(command -v bochs) || die "bochs is not installed: run scripts/setup"
 PATH=$WORK/bin:$PATH
 
-# trace_begin STEPS: before lab_start. Each trace_window prints so many instructions.
+# trace_begin STEPS [PROGRAM]: before lab_start. Each trace_window prints so many instructions. PROGRAM: of awk, reads them instead
+# (split_trace.awk).
 trace_begin() {
     mkdir -p "$WORK/bin"
     rm -f "$WORK"/steps.* "$WORK/bochs.pid" "$WORK/trace"
@@ -13,14 +14,14 @@ trace_begin() {
     # Bochs goes on until it is interrupted, prints a window, and goes on. It ends with the machine.
     cat >"$WORK/bin/bochs" <<TEXT
 #!/bin/bash
-for i in {1..64}; do printf 'c\ntrace on\ns %s\ntrace off\n' $1; done >traced
+for i in {1..2000}; do printf 'c\ntrace on\ns %s\ntrace off\n' $1; done >traced
 arguments=()
 for a in "\$@"; do [ "\$a" = commands ] && a=traced; arguments+=("\$a"); done
 echo \$\$ >$WORK/bochs.pid
 exec $BOCHS "\${arguments[@]}" -dbglog $WORK/trace
 TEXT
     chmod +x "$WORK/bin/bochs"
-    awk -v windows="$WORK/steps." -f "$ROOT/bench/split_trace.awk" "$WORK/trace" &
+    awk -v windows="$WORK/steps." -f "${2:-$ROOT/bench/split_trace.awk}" "$WORK/trace" &
     TRACE_PID=$!
 }
 
