@@ -69,4 +69,14 @@ std::uint64_t TimelineData::lost(std::size_t step) const {
     return after > before ? after - before : 0;
 }
 
+std::vector<const db::Decision*> TimelineData::decisions_in(std::size_t step) const {
+    std::vector<const db::Decision*> made{};
+    for (const db::Decision& decision : decisions) {
+        const bool after{step == 0 || decision.at_ms >= moments[step].at_ms};
+        const bool before{step + 1 == steps.size() || decision.at_ms < moments[step + 1].at_ms};
+        if (after && before) made.push_back(&decision);
+    }
+    return made;
+}
+
 } // namespace shadowtune::gui

@@ -66,6 +66,8 @@ struct TimelineData {
     [[nodiscard]] double seconds(std::size_t moment) const;
     // Frames and snapshots that were lost in a step.
     [[nodiscard]] std::uint64_t lost(std::size_t step) const;
+    // Made in a step. The first has those before it as well, the last those after it.
+    [[nodiscard]] std::vector<const db::Decision*> decisions_in(std::size_t step) const;
 };
 using TimelinePtr = std::shared_ptr<const TimelineData>;
 

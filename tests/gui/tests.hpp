@@ -82,6 +82,7 @@ private slots:
     void wild_figures_are_no_crash();
     void a_recording_that_grows_is_followed();
     void decisions_are_shown();
+    void decisions_are_marked_on_the_timeline();
 };
 
 class LiveTest : public QObject {

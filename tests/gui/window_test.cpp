@@ -10,7 +10,11 @@
 #include "tests/gui/tests.hpp"
 
 #include <QAction>
+#include <QApplication>
+#include <QHelpEvent>
 #include <QTest>
+#include <QToolTip>
+#include <QUndoStack>
 #include <fstream>
 #include <limits>
 #include <random>
@@ -255,6 +259,47 @@ void WindowTest::decisions_are_shown() {
     QCOMPARE(model.index(0, 0, retuned).data().toString(), "guest_rip");
     QCOMPARE(model.index(0, DecisionsView::action_column, retuned).data().toString(), "- → R");
     QVERIFY(model.index(0, DecisionsView::why_column, retuned).data().toString().contains("∞"));
+}
+
+void WindowTest::decisions_are_marked_on_the_timeline() {
+    QUndoStack undo{};
+    FilterState filter{undo};
+    TimelineView view{filter};
+    view.resize(600, 150);
+    TimelineData data{};
+    for (const std::uint32_t snapshot : {1U, 2U, 3U, 4U}) {
+        data.moments.push_back({});
+        data.moments.back().sequence = snapshot;
+        data.moments.back().at_ms = 10'000 * snapshot;
+        if (snapshot != 1) data.steps.push_back({{snapshot - 1, snapshot}, 100, {}, {}});
+    }
+    const auto shown{[&] {
+        view.show_timeline(std::make_shared<const TimelineData>(data));
+        return view.grab().toImage();
+    }};
+    const QImage without{shown()};
+    // Before the recording began, in its middle step, and behind its end.
+    for (const auto& [at_ms, action] :
+         {std::pair{1'000, "start"}, std::pair{25'000, "retune"}, std::pair{90'000, "keep"}})
+        data.decisions.push_back({at_ms, 2, 0, 0, action, 1, 0, 0, "cycles", "since <5 % trap", {}});
+    const QImage with{shown()};
+    const auto changed_in_third{[&](int third) {
+        for (int x{third * with.width() / 3}; x < (third + 1) * with.width() / 3; ++x) {
+            for (int y{0}; y < with.height(); ++y) {
+                if (with.pixel(x, y) != without.pixel(x, y)) return true;
+            }
+        }
+        return false;
+    }};
+    const QStringList lines{view.as_csv().split('\n')};
+    for (const auto& [step, action] : {std::pair{0, "start"}, std::pair{1, "retune"}, std::pair{2, "keep"}}) {
+        QVERIFY2(changed_in_third(step), action);
+        QVERIFY2(lines[step + 1].endsWith(QString{","} + action), qPrintable(lines[step + 1]));
+        const QPoint place{100 + 200 * step, 75};
+        QHelpEvent ask{QEvent::ToolTip, place, view.mapToGlobal(place)};
+        QVERIFY(QApplication::sendEvent(&view, &ask));
+        QVERIFY2(QToolTip::text().contains(QString{"<b>%1</b>: since &lt;5 % trap"}.arg(action)), action);
+    }
 }
 
 } // namespace shadowtune::gui
