@@ -174,11 +174,16 @@ void LivePanel::take_state(LiveSession::State state, const QString& words) {
     emit connection_words(words);
 }
 
-void LivePanel::take_progress(quint64 round_trips, quint64 accesses, quint32 generation) {
-    m_words->setText(QString{"Connected: %1 round trips, %2 trapped accesses, generation %3"}
-                         .arg(grouped(round_trips), grouped(accesses))
-                         .arg(generation));
-    if (round_trips != 0) come_to(LabStage::l2);
+void LivePanel::take_progress(const profiler::RecorderProgress& now) {
+    const QString mode{now.mode == db::Mode::sample ? QString{"sample 1 in %1"}.arg(now.sample_interval)
+                                                    : QString::fromUtf8(db::text(now.mode).data())};
+    const QString sampled{now.sampled_round_trips != 0
+                              ? QString{" (%1 sampled)"}.arg(grouped(now.sampled_round_trips))
+                              : QString{}};
+    m_words->setText(QString{"Connected, mode %1: %2 round trips%3, %4 trapped accesses, generation %5"}
+                         .arg(mode, grouped(now.round_trips), sampled, grouped(now.accesses))
+                         .arg(now.generation));
+    if (now.round_trips != 0) come_to(LabStage::l2);
 }
 
 void LivePanel::come_to(LabStage stage) {
@@ -203,6 +208,10 @@ void LivePanel::print(const QString& text) {
 
 QString LivePanel::console() const {
     return m_console->toPlainText();
+}
+
+QString LivePanel::words() const {
+    return m_words->text();
 }
 
 void LivePanel::connect_to(const QString& address) {

@@ -34,6 +34,8 @@ public:
     [[nodiscard]] LiveSession::State state() const { return m_state; }
     [[nodiscard]] LiveSession& session() { return m_session; }
     [[nodiscard]] QString console() const;
+    // The connection's state.
+    [[nodiscard]] QString words() const;
     // Of the last lab run; `ended` before the first.
     [[nodiscard]] LabStage stage() const { return m_stage; }
 
@@ -50,7 +52,7 @@ protected:
 private:
     void build();
     void take_state(LiveSession::State state, const QString& words);
-    void take_progress(quint64 round_trips, quint64 accesses, quint32 generation);
+    void take_progress(const profiler::RecorderProgress& now);
     void print(const QString& text);
     void refresh_progress();
     void come_to(LabStage stage); // where that is further than before

@@ -27,8 +27,11 @@ void Legend::render_legend(QPainter& painter, const QRect& area) const {
     const char* const of{m_model.accesses() == Accesses::reads    ? "reads"
                          : m_model.accesses() == Accesses::writes ? "writes"
                                                                   : "accesses"};
-    const QString title{
-        QString{m_model.data()->matrix.complete ? "%1 per round trip" : "trapped %1 per round trip"}.arg(of)};
+    const HeatmapMatrix& matrix{m_model.data()->matrix};
+    const char* const words{!matrix.complete   ? "trapped %1 per round trip"
+                            : matrix.estimated ? "%1 per round trip, by sample"
+                                               : "%1 per round trip"};
+    const QString title{QString{words}.arg(of)};
     painter.setFont(font());
     painter.setPen(palette().color(QPalette::WindowText));
     const QRect text{area.left() + 8, area.top() + 4, metrics.horizontalAdvance(title) + 4,

@@ -268,12 +268,16 @@ void MainWindow::refresh_title() {
     setWindowModified(m_document.is_modified());
     if (!shown) return m_status->setText("Ctrl+O opens a recording, ? shows the keys");
     const db::Totals& totals{shown->recording->totals};
+    const QString sampled{shown->recording->is_sampled()
+                              ? QString{" (%1 sampled)"}.arg(grouped(totals.sampled_round_trips))
+                              : QString{}};
     m_status->setText(
-        QString{"%1, snapshots %2 to %3: %4 round trips, %5 trapped accesses per round trip; %6 fields shown"}
+        QString{
+            "%1, snapshots %2 to %3: %4 round trips%5, %6 trapped accesses per round trip; %7 fields shown"}
             .arg(QString::fromStdString(shown->recording->machine.cpu_brand))
             .arg(totals.range.from)
             .arg(totals.range.to)
-            .arg(grouped(totals.counters.round_trips), rate_text(totals.trapped_per_round_trip()))
+            .arg(grouped(totals.counters.round_trips), sampled, rate_text(totals.trapped_per_round_trip()))
             .arg(shown->rows.size()));
 }
 

@@ -108,6 +108,8 @@ QString TimelineView::words_at(std::size_t step) const {
                      .arg(of.range.from)
                      .arg(of.range.to)
                      .arg(grouped(of.round_trips), rate_text(m_timeline->trapped_per_round_trip(step)))};
+    if (of.sampled_round_trips != 0)
+        text += QString{"<br>%1 round trips sampled"}.arg(grouped(of.sampled_round_trips));
     text += QString{"<br>generation %1"}.arg(m_timeline->moments[step + 1].generation);
     if (const auto lost{m_timeline->lost(step)}; lost != 0)
         text += QString{"<br>%1 frames or snapshots lost on the link; no counts are missing"}.arg(lost);
