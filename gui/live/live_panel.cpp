@@ -126,9 +126,9 @@ void LivePanel::build() {
     commands->addWidget(m_input, 1);
     commands->addStretch();
     m_trap = button(commands, "Count all", "Mode trap: every access traps, and is counted",
-                    [this] { m_session.set_mode(link::Mode::trap); });
+                    [this] { count_all(); });
     m_sample = button(commands, "Sample", "Mode sample: all accesses of one in 64 round trips are counted",
-                      [this] { m_session.set_mode(link::Mode::sample, usual_sample); });
+                      [this] { sample(); });
     m_apply = button(commands, "Apply the profile", "Put the profile into force, without stopping L1",
                      [this] { apply_profile(); });
     m_stop = button(commands, "Stop", "End the recording, and the lab's machine", [this] { stop_all(); });
@@ -235,9 +235,24 @@ void LivePanel::run_in_lab(const QStringList& what) {
 }
 
 void LivePanel::apply_profile() {
+    if (!has_vmm()) return;
     const QString problem{m_document.problem()};
     if (!problem.isEmpty()) return emit error(problem);
     m_session.apply(m_document.profile());
+}
+
+bool LivePanel::has_vmm() {
+    const bool has{m_state != LiveSession::State::idle};
+    if (!has) emit error("No VMM is connected: Ctrl+L connects to one, Ctrl+Shift+L boots one in the lab");
+    return has;
+}
+
+void LivePanel::count_all() {
+    if (has_vmm()) m_session.set_mode(link::Mode::trap);
+}
+
+void LivePanel::sample() {
+    if (has_vmm()) m_session.set_mode(link::Mode::sample, usual_sample);
 }
 
 void LivePanel::stop_all() {

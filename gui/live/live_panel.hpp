@@ -28,6 +28,9 @@ public:
     // yet.
     void run_in_lab(const QStringList& what);
     void apply_profile();
+    // Modes trap and sample.
+    void count_all();
+    void sample();
     void stop_all();
     void ask_address();
     void ask_member();
@@ -57,6 +60,7 @@ private:
     void refresh_progress();
     void come_to(LabStage stage); // where that is further than before
     void take_zoo();
+    [[nodiscard]] bool has_vmm(); // or says how to get one
 
     ProfileDocument& m_document;
     LiveSession m_session;

@@ -130,6 +130,8 @@ void MainWindow::connect_models() {
     connect(&m_loader, &Loader::listed, this, [this](const FileContents& contents) {
         m_recordings.set_file(contents);
         m_recordings_view->resizeColumnsToContents();
+        m_recordings_view->horizontalHeader()->setStretchLastSection(false); // once more, by the new widths
+        m_recordings_view->horizontalHeader()->setStretchLastSection(true);
         const auto wanted{m_wanted.find(contents.file)};
         if (wanted == m_wanted.end()) return;
         const RecordingKey key{contents.file, wanted->second};

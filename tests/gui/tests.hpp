@@ -92,6 +92,16 @@ private slots:
     void decisions_are_marked_on_the_timeline();
 };
 
+class HabitsTest : public QObject {
+    Q_OBJECT
+private slots:
+    void the_command_line_is_read();
+    void what_is_shown_is_copied();
+    void trees_are_tables_too();
+    void two_profiles_are_compared();
+    void commands_to_nobody_say_how_to_connect();
+};
+
 class LiveTest : public QObject {
     Q_OBJECT
 private slots:

@@ -3,18 +3,17 @@
 #include "gui/view/compare_page.hpp"
 #include "gui/view/exports.hpp"
 #include "gui/view/heatmap_page.hpp"
-#include "gui/view/main_window.hpp"
 #include "gui/view/message_bar.hpp"
 #include "gui/view/timeline_view.hpp"
 #include "lab/zoo.hpp"
 #include "tests/db/sample_recording.hpp"
 #include "tests/gui/tests.hpp"
+#include "tests/gui/window_fixture.hpp"
 
 #include <QDir>
 #include <QFile>
 #include <QImage>
 #include <QScrollBar>
-#include <QTest>
 #include <QtEndian>
 #include <ctime>
 #include <fstream>
@@ -23,15 +22,10 @@ namespace shadowtune::gui {
 
 namespace {
 
-constexpr int patience_ms{20'000};
 constexpr double least_frames_per_second{30};
 constexpr double most_first_heatmap_seconds{1};
 constexpr long most_memory_kib{300 * 1024};
 constexpr double mebi{1024 * 1024};
-
-[[nodiscard]] bool settles(MainWindow& window) {
-    return QTest::qWaitFor([&] { return window.is_settled(); }, patience_ms);
-}
 
 // Of this process, in KiB: proc(5).
 [[nodiscard]] long peak_memory_kib() {

@@ -1,18 +1,15 @@
 #include "gui/model/loader.hpp"
 #include "gui/view/bitmap_page.hpp"
-#include "gui/view/command_palette.hpp"
 #include "gui/view/decisions_view.hpp"
 #include "gui/view/heatmap_page.hpp"
-#include "gui/view/main_window.hpp"
 #include "gui/view/message_bar.hpp"
 #include "gui/view/timeline_view.hpp"
 #include "tests/db/sample_recording.hpp"
 #include "tests/gui/tests.hpp"
+#include "tests/gui/window_fixture.hpp"
 
-#include <QAction>
 #include <QApplication>
 #include <QHelpEvent>
-#include <QTest>
 #include <QToolTip>
 #include <QUndoStack>
 #include <fstream>
@@ -23,21 +20,9 @@ namespace shadowtune::gui {
 
 namespace {
 
-constexpr int patience_ms{20'000};
 // SQLite's file format, 1.3.
 constexpr std::size_t sqlite_header{100};
 constexpr int user_version_place{60};
-
-[[nodiscard]] bool settles(MainWindow& window) {
-    return QTest::qWaitFor([&] { return window.is_settled(); }, patience_ms);
-}
-
-[[nodiscard]] QAction* command(const MainWindow& window, const QString& name) {
-    for (QAction* const action : commands_of(window)) {
-        if (QString{action->text()}.remove('&').startsWith(name)) return action;
-    }
-    return nullptr;
-}
 
 } // namespace
 
