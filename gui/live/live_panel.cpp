@@ -32,6 +32,17 @@ constexpr std::uint16_t usual_sample{64};
                                       label);
 }
 
+[[nodiscard]] const char* short_words(LiveSession::State state) {
+    switch (state) {
+    case LiveSession::State::connecting: return "Connecting";
+    case LiveSession::State::connected: return "Connected";
+    case LiveSession::State::lost: return "Link lost, trying again";
+    case LiveSession::State::l1_stopped: return "L1 is stopped";
+    case LiveSession::State::idle: break;
+    }
+    return "Not connected";
+}
+
 [[nodiscard]] const char* light_color(LiveSession::State state) {
     switch (state) {
     case LiveSession::State::connecting: return "#D9A21B";
@@ -78,6 +89,8 @@ void LivePanel::build() {
     m_light = new QLabel{"●", this};
     m_words = new QLabel{this};
     m_words->setTextFormat(Qt::PlainText);
+    m_words->setWordWrap(true);
+    m_words->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred); // long words widen no window
     m_progress = new QProgressBar{this};
     m_progress->setAccessibleName("How far the lab's run has come");
     m_progress->setMinimumWidth(fontMetrics().horizontalAdvance(words_of(LabStage::image)) + 40);
@@ -171,7 +184,7 @@ void LivePanel::take_state(LiveSession::State state, const QString& words) {
     m_input->setVisible(m_lab.is_running());
     if (connected) come_to(LabStage::l1);
     refresh_progress();
-    emit connection_words(words);
+    emit connection_words(short_words(state));
 }
 
 void LivePanel::take_progress(const profiler::RecorderProgress& now) {

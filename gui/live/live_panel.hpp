@@ -46,7 +46,7 @@ signals:
     void recording_began(const QString& file, qint64 recording);
     void error(const QString& words);
     void note(const QString& words);
-    // For the window's status line.
+    // For the window's status line: the state, in a few words.
     void connection_words(const QString& words);
 
 protected:

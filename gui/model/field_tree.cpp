@@ -145,7 +145,7 @@ QVariant FieldTree::field_data(vmcs::FieldIndex field, int column, int role) con
                : column == field_column ? int{Qt::AlignLeft | Qt::AlignVCenter}
                                         : int{Qt::AlignRight | Qt::AlignVCenter};
     case Qt::ForegroundRole:
-        if (field == m_document.problem_field()) return QColor{0xD0, 0x3B, 0x2C};
+        if (field == m_document.problem_field()) return QColor{0xDE, 0x4B, 0x3B};
         return {};
     default: return {};
     }

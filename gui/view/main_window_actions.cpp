@@ -183,7 +183,9 @@ void MainWindow::build_view_menu() {
     QMenu* const theme{menu.addMenu("&Theme")};
     for (const auto& [name, value] : {std::pair{"As the system", Theme::system},
                                       std::pair{"Light", Theme::light}, std::pair{"Dark", Theme::dark}}) {
-        add_action(*theme, name, {}, [this, value = value] { set_theme(value); });
+        add_action(*theme, name, {}, [this, value = value] {
+            set_theme(value);
+        })->setProperty("group", "Theme");
     }
     QMenu* const colours{menu.addMenu("&Colours")};
     for (const auto& [name, value] :
@@ -193,7 +195,7 @@ void MainWindow::build_view_menu() {
             m_options.palette = value;
             m_heatmap.set_appearance(value, is_dark(palette()));
             m_compare->set_appearance(value, is_dark(palette()));
-        });
+        })->setProperty("group", "Colours");
     }
     menu.addSeparator();
     for (QDockWidget* const dock : findChildren<QDockWidget*>())
@@ -208,7 +210,9 @@ void MainWindow::build_profile_menu() {
     QMenu* const lists{menu.addMenu("Start from a &list")};
     for (const tuner::StaticList& list : tuner::static_lists()) {
         const auto title{QString::fromUtf8(list.title.data(), static_cast<qsizetype>(list.title.size()))};
-        add_action(*lists, title, {}, [this, name = list.name] { m_document.take_list(name); });
+        add_action(*lists, title, {}, [this, name = list.name] {
+            m_document.take_list(name);
+        })->setProperty("group", "Start from");
     }
     menu.addSeparator();
     add_action(menu, "&Save the profile", QKeySequence::Save, [this] { ask_save_profile(false); });
@@ -238,11 +242,15 @@ void MainWindow::show_keys() {
     auto* const dialog{new QDialog{this}};
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     dialog->setWindowTitle("Keys");
-    dialog->resize(640, 560);
+    dialog->resize(820, 620);
     auto* const layout{new QVBoxLayout{dialog}};
     auto* const area{new QScrollArea{dialog}};
     area->setFrameShape(QFrame::NoFrame);
-    area->setWidget(new QLabel{keys_as_html(commands_of(*this))});
+    auto* const keys{new QLabel{keys_as_html(commands_of(*this))}};
+    keys->setWordWrap(true);
+    keys->setAlignment(Qt::AlignTop);
+    area->setWidgetResizable(true);
+    area->setWidget(keys);
     layout->addWidget(area);
     auto* const buttons{new QDialogButtonBox{QDialogButtonBox::Close, dialog}};
     connect(buttons, &QDialogButtonBox::rejected, dialog, &QDialog::close);

@@ -100,6 +100,30 @@ void HabitsTest::two_profiles_are_compared() {
     QCOMPARE(differing, (QStringList{"guest_rsp", "guest_rip"}));
 }
 
+// At twice the scale a line of one pixel is two of the device's, and nothing of the cell shows beside it.
+void HabitsTest::the_grid_is_crisp_at_twice_the_scale() {
+    const test::TemporaryFolder folder{};
+    const std::string file{(folder / "a.db").string()};
+    test::write_sample(file);
+    MainWindow window{Options{}};
+    window.show();
+    window.open(QString::fromStdString(file));
+    QVERIFY(settles(window));
+    HeatmapView& view{window.heatmap_page().view()};
+    QImage image{view.viewport()->size() * 2, QImage::Format_ARGB32_Premultiplied};
+    image.setDevicePixelRatio(2);
+    view.viewport()->render(&image);
+    const QModelIndex hot{
+        window.heatmap().index(window.heatmap().row_of(vmcs::index_of(vmcs::Field::guest_rip)), 0)};
+    const QRect cell{view.visualRect(hot)};
+    const QColor base{view.palette().color(QPalette::Base)};
+    const int middle{2 * cell.center().y() - 6}; // above the figures
+    QVERIFY(image.pixelColor(2 * cell.left() + 4, middle) != base);
+    QVERIFY(image.pixelColor(2 * cell.right() - 1, middle) != base);
+    QCOMPARE(image.pixelColor(2 * cell.right(), middle), base);
+    QCOMPARE(image.pixelColor(2 * cell.right() + 1, middle), base);
+}
+
 void HabitsTest::commands_to_nobody_say_how_to_connect() {
     MainWindow window{Options{}};
     for (const char* const name : {"Count all accesses", "Sample one of", "Apply the profile"}) {
