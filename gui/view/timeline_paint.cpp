@@ -108,10 +108,8 @@ void TimelineView::paint_rates(QPainter& painter) const {
     for (int i{0}; i <= 4; ++i) {
         const int x{area.left() + area.width() * i / 4};
         const QRect box{i == 4 ? x - 100 : i == 0 ? x : x - 50, area.bottom() + 3, 100, bottom_margin - 4};
-        painter.drawText(box,
-                         Qt::AlignVCenter | (i == 4   ? Qt::AlignRight
-                                             : i == 0 ? Qt::AlignLeft
-                                                      : Qt::AlignHCenter),
+        const Qt::Alignment side{i == 4 ? Qt::AlignRight : i == 0 ? Qt::AlignLeft : Qt::AlignHCenter};
+        painter.drawText(box, static_cast<int>(side | Qt::AlignVCenter),
                          QString::fromStdString(duration_text(whole * i / 4)));
     }
 }

@@ -7,7 +7,6 @@
 #include <QMouseEvent>
 #include <QToolTip>
 #include <algorithm>
-#include <ranges>
 
 namespace shadowtune::gui {
 
@@ -114,9 +113,9 @@ QString TimelineView::words_at(std::size_t step) const {
     if (const auto lost{m_timeline->lost(step)}; lost != 0)
         text += QString{"<br>%1 frames or snapshots lost on the link; no counts are missing"}.arg(lost);
     const auto decisions{m_timeline->decisions_in(step)};
-    for (const db::Decision* const decision : decisions | std::views::take(most_told)) {
-        text += QString{"<br><b>%1</b>: %2"}.arg(QString::fromStdString(decision->action),
-                                                 QString::fromStdString(decision->words).toHtmlEscaped());
+    for (std::size_t i{0}; i < std::min(decisions.size(), most_told); ++i) {
+        text += QString{"<br><b>%1</b>: %2"}.arg(QString::fromStdString(decisions[i]->action),
+                                                 QString::fromStdString(decisions[i]->words).toHtmlEscaped());
     }
     if (decisions.size() > most_told)
         text += QString{"<br>and %1 decisions more"}.arg(decisions.size() - most_told);
