@@ -6,7 +6,9 @@
 #include "db/records.hpp"
 
 #include <array>
+#include <functional>
 #include <span>
+#include <string_view>
 
 namespace shadowtune::db {
 
@@ -85,9 +87,12 @@ struct Totals {
 // What L1 accessed in round trips between two snapshots, all vCPUs together.
 struct Step {
     SnapshotRange range;
-    std::uint64_t round_trips{0};
+    std::uint64_t round_trips{0}; // sampled ones among them
+    // Outside of sampled round trips.
     std::array<std::uint64_t, vmcs::field_count> reads{};
     std::array<std::uint64_t, vmcs::field_count> writes{};
+    std::vector<SampledTotal> sampled{}; // as of Totals
+    std::uint64_t sampled_round_trips{0};
 };
 
 // What one snapshot says of the machine as a whole. Counters are cumulative since power-on, of all vCPUs.
@@ -150,8 +155,16 @@ private:
     [[nodiscard]] Result<void, Error> read_changes(Totals& totals, SnapshotRange starts) const;
     [[nodiscard]] Result<std::vector<std::uint32_t>, Error> step_ends(SnapshotRange range, std::size_t most,
                                                                       bool only_complete) const;
+    // Takes by how much each of a table's counts has grown since the snapshot read before.
+    struct Growth;
+    using TakeGrowth = std::function<Result<void, Error>(Step&, const Growth&)>;
+    [[nodiscard]] Result<void, Error> each_growth(std::string_view table, std::string_view columns,
+                                                  std::vector<Step>& steps, SnapshotRange starts,
+                                                  bool only_complete, const TakeGrowth& take) const;
     [[nodiscard]] Result<void, Error> read_step_counts(std::vector<Step>& steps, SnapshotRange starts,
                                                        bool only_complete) const;
+    [[nodiscard]] Result<void, Error> read_step_samples(std::vector<Step>& steps, SnapshotRange starts,
+                                                        bool only_complete) const;
     [[nodiscard]] Result<void, Error> read_scalars(Totals& totals) const;
 
     Database* m_database{nullptr};

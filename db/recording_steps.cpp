@@ -2,6 +2,8 @@
 #include "db/rows.hpp"
 
 #include <algorithm>
+#include <string>
+#include <tuple>
 #include <unordered_map>
 
 namespace shadowtune::db {
@@ -14,6 +16,22 @@ namespace {
     const auto found{
         std::ranges::lower_bound(steps, sequence, {}, [](const Step& step) { return step.range.to; })};
     return found == steps.end() ? nullptr : &*found;
+}
+
+// Of several vCPUs and snapshots: one of each field, access and reason.
+void merge(std::vector<SampledTotal>& sampled) {
+    const auto key{[](const SampledTotal& of) { return std::tuple{of.field, of.access, of.reason}; }};
+    std::ranges::sort(sampled, {}, key);
+    std::vector<SampledTotal> merged{};
+    for (const SampledTotal& more : sampled) {
+        if (merged.empty() || key(merged.back()) != key(more)) {
+            merged.push_back(more);
+            continue;
+        }
+        merged.back().count += more.count;
+        merged.back().squares += more.squares;
+    }
+    sampled = std::move(merged);
 }
 
 } // namespace
@@ -86,6 +104,7 @@ Result<std::vector<Step>, Error> RecordingReader::steps(SnapshotRange range, std
     if (!tail) return Failure{tail.error()};
     const SnapshotRange starts{base.value(), tail.value()};
     if (auto done{read_step_counts(steps, starts, only_complete)}; !done) return Failure{done.error()};
+    if (auto done{read_step_samples(steps, starts, only_complete)}; !done) return Failure{done.error()};
     auto done{each_row(
         *m_database,
         "SELECT s.sequence, sum(v.round_trips) FROM snapshot s CROSS JOIN snapshot_vcpu v "
@@ -103,33 +122,81 @@ Result<std::vector<Step>, Error> RecordingReader::steps(SnapshotRange range, std
     return steps;
 }
 
-Result<void, Error> RecordingReader::read_step_counts(std::vector<Step>& steps, SnapshotRange starts,
-                                                      bool only_complete) const {
+struct RecordingReader::Growth {
+    std::uint64_t encoding{0};
+    Access access{Access::read};
+    std::uint8_t reason{0};
+    std::uint64_t count{0};
+    std::uint64_t squares{0};
+};
+
+// `columns`: encoding, access, reason, count and squares, of the table `c`.
+Result<void, Error> RecordingReader::each_growth(std::string_view table, std::string_view columns,
+                                                 std::vector<Step>& steps, SnapshotRange starts,
+                                                 bool only_complete, const TakeGrowth& take) const {
     const SnapshotRange range{steps.front().range.from, steps.back().range.to};
-    std::unordered_map<std::uint64_t, std::uint64_t> last{};
+    struct Counts {
+        std::uint64_t count{0};
+        std::uint64_t squares{0};
+    };
+    std::unordered_map<std::uint64_t, Counts> last{};
+    std::string sql{"SELECT s.sequence, c.vcpu, "};
+    sql += columns;
+    sql += " FROM snapshot s CROSS JOIN ";
+    sql += table;
+    sql += " c ON c.snapshot_id = s.id WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?2 AND ?4 "
+           "AND (NOT ?5 OR s.complete OR s.sequence <= ?3 OR s.sequence > ?6) ORDER BY s.sequence";
     return each_row(
-        *m_database,
-        "SELECT s.sequence, c.vcpu, c.encoding, c.access, c.reason, c.count "
-        "FROM snapshot s CROSS JOIN access_count c ON c.snapshot_id = s.id "
-        "WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?2 AND ?4 "
-        "AND (NOT ?5 OR s.complete OR s.sequence <= ?3 OR s.sequence > ?6) "
-        "ORDER BY s.sequence",
+        *m_database, sql,
         [&](const Statement& row) -> Result<void, Error> {
-            const vmcs::FieldIndex field{vmcs::find(row.bits(2))};
-            if (field == vmcs::no_field || row.bits(4) >= vmcs::reason_slots) {
-                return damaged(*m_database, "an access has an unknown field or exit reason");
-            }
+            if (row.bits(4) >= vmcs::reason_slots)
+                return damaged(*m_database, "an access has an unknown exit reason");
             const std::uint64_t key{(row.bits(1) << 32) | (row.bits(2) << 16) | (row.bits(3) << 8) |
                                     row.bits(4)};
-            std::uint64_t& before{last[key]};
-            const std::uint64_t count{row.bits(5) - before};
-            before = row.bits(5);
+            Counts& before{last[key]};
+            const Growth growth{row.bits(2), row.integer(3) == 0 ? Access::read : Access::write,
+                                static_cast<std::uint8_t>(row.bits(4)), row.bits(5) - before.count,
+                                row.bits(6) - before.squares};
+            before = {row.bits(5), row.bits(6)};
             Step* const step{step_at(steps, static_cast<std::uint32_t>(row.integer(0)))};
-            if (step == nullptr || row.bits(4) == vmcs::no_round_trip) return {};
-            (row.integer(3) == 0 ? step->reads : step->writes)[field] += count;
-            return {};
+            if (step == nullptr || growth.reason == vmcs::no_round_trip) return {};
+            return take(*step, growth);
         },
         m_info.id, starts.from, range.from, range.to, only_complete, starts.to);
+}
+
+Result<void, Error> RecordingReader::read_step_counts(std::vector<Step>& steps, SnapshotRange starts,
+                                                      bool only_complete) const {
+    return each_growth("access_count", "c.encoding, c.access, c.reason, c.count, 0", steps, starts,
+                       only_complete, [this](Step& step, const Growth& growth) -> Result<void, Error> {
+                           const vmcs::FieldIndex field{vmcs::find(growth.encoding)};
+                           if (field == vmcs::no_field)
+                               return damaged(*m_database, "an access has an unknown field");
+                           (growth.access == Access::read ? step.reads : step.writes)[field] += growth.count;
+                           return {};
+                       });
+}
+
+Result<void, Error> RecordingReader::read_step_samples(std::vector<Step>& steps, SnapshotRange starts,
+                                                       bool only_complete) const {
+    auto done{each_growth("sampled_round_trip_count", "0, 0, c.reason, c.count, 0", steps, starts,
+                          only_complete, [](Step& step, const Growth& growth) -> Result<void, Error> {
+                              step.sampled_round_trips += growth.count;
+                              return {};
+                          })};
+    if (!done) return done;
+    done = each_growth(
+        "sampled_count", "c.encoding, c.access, c.reason, c.count, c.squares", steps, starts, only_complete,
+        [this](Step& step, const Growth& growth) -> Result<void, Error> {
+            const vmcs::FieldIndex field{vmcs::find(growth.encoding)};
+            if (field == vmcs::no_field) return damaged(*m_database, "a sampled access has an unknown field");
+            if (growth.count != 0)
+                step.sampled.push_back({field, growth.access, growth.reason, growth.count, growth.squares});
+            return {};
+        });
+    for (Step& step : steps)
+        merge(step.sampled);
+    return done;
 }
 
 } // namespace shadowtune::db

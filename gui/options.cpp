@@ -7,10 +7,22 @@ namespace shadowtune::gui {
 
 namespace {
 
+// CLI11's own transformers would print the values as what they are stored in: characters.
 template <typename Value>
-void add_choice(CLI::App& app, const std::string& name, Value& value, std::map<std::string, Value> names,
-                const std::string& help) {
-    app.add_option(name, value, help)->transform(CLI::CheckedTransformer(std::move(names), CLI::ignore_case));
+void add_choice(CLI::App& app, const std::string& name, Value& value,
+                const std::map<std::string, Value>& names, const std::string& help) {
+    const auto take{[name, &value, names](const std::string& given) {
+        const auto found{names.find(CLI::detail::to_lower(given))};
+        if (found != names.end()) {
+            value = found->second;
+            return;
+        }
+        std::string all{};
+        for (const auto& [word, ignored] : names)
+            all += (all.empty() ? "" : ", ") + word;
+        throw CLI::ValidationError(name, "'" + given + "' is none of " + all);
+    }};
+    app.add_option_function<std::string>(name, take, help)->type_name("WORD");
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 #include "profiler/convert.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace shadowtune::profiler {
 
@@ -182,12 +183,16 @@ void Recorder::report(const db::Snapshot& snapshot) const {
     progress.snapshots = m_writer->snapshots();
     progress.generation = snapshot.vcpus.front().generation;
     progress.mode = snapshot.vcpus.front().mode;
+    progress.sample_interval = snapshot.vcpus.front().sample_interval;
     progress.round_trips = db::round_trips_of(snapshot);
     for (const db::VcpuSnapshot& vcpu : snapshot.vcpus) {
         for (const db::AccessCount& access : vcpu.accesses)
             progress.accesses += access.count;
         for (const db::SampledCount& access : vcpu.sampled)
             progress.accesses += access.count;
+        progress.sampled_round_trips =
+            std::accumulate(vcpu.sampled_round_trips_by_reason.begin(),
+                            vcpu.sampled_round_trips_by_reason.end(), progress.sampled_round_trips);
     }
     m_options.on_progress(progress);
 }

@@ -25,6 +25,8 @@ struct RecorderProgress {
     std::uint64_t accesses{0};    // trapped, since power-on, all vCPUs
     std::uint32_t generation{0};  // of vCPU 0
     db::Mode mode{db::Mode::trap};
+    std::uint16_t sample_interval{0};     // where mode is sample
+    std::uint64_t sampled_round_trips{0}; // since power-on, all vCPUs
 };
 
 struct RecorderOptions {

@@ -32,6 +32,17 @@ constexpr std::uint16_t usual_sample{64};
                                       label);
 }
 
+[[nodiscard]] const char* short_words(LiveSession::State state) {
+    switch (state) {
+    case LiveSession::State::connecting: return "Connecting";
+    case LiveSession::State::connected: return "Connected";
+    case LiveSession::State::lost: return "Link lost, trying again";
+    case LiveSession::State::l1_stopped: return "L1 is stopped";
+    case LiveSession::State::idle: break;
+    }
+    return "Not connected";
+}
+
 [[nodiscard]] const char* light_color(LiveSession::State state) {
     switch (state) {
     case LiveSession::State::connecting: return "#D9A21B";
@@ -78,6 +89,8 @@ void LivePanel::build() {
     m_light = new QLabel{"●", this};
     m_words = new QLabel{this};
     m_words->setTextFormat(Qt::PlainText);
+    m_words->setWordWrap(true);
+    m_words->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred); // long words widen no window
     m_progress = new QProgressBar{this};
     m_progress->setAccessibleName("How far the lab's run has come");
     m_progress->setMinimumWidth(fontMetrics().horizontalAdvance(words_of(LabStage::image)) + 40);
@@ -126,9 +139,9 @@ void LivePanel::build() {
     commands->addWidget(m_input, 1);
     commands->addStretch();
     m_trap = button(commands, "Count all", "Mode trap: every access traps, and is counted",
-                    [this] { m_session.set_mode(link::Mode::trap); });
+                    [this] { count_all(); });
     m_sample = button(commands, "Sample", "Mode sample: all accesses of one in 64 round trips are counted",
-                      [this] { m_session.set_mode(link::Mode::sample, usual_sample); });
+                      [this] { sample(); });
     m_apply = button(commands, "Apply the profile", "Put the profile into force, without stopping L1",
                      [this] { apply_profile(); });
     m_stop = button(commands, "Stop", "End the recording, and the lab's machine", [this] { stop_all(); });
@@ -171,14 +184,19 @@ void LivePanel::take_state(LiveSession::State state, const QString& words) {
     m_input->setVisible(m_lab.is_running());
     if (connected) come_to(LabStage::l1);
     refresh_progress();
-    emit connection_words(words);
+    emit connection_words(short_words(state));
 }
 
-void LivePanel::take_progress(quint64 round_trips, quint64 accesses, quint32 generation) {
-    m_words->setText(QString{"Connected: %1 round trips, %2 trapped accesses, generation %3"}
-                         .arg(grouped(round_trips), grouped(accesses))
-                         .arg(generation));
-    if (round_trips != 0) come_to(LabStage::l2);
+void LivePanel::take_progress(const profiler::RecorderProgress& now) {
+    const QString mode{now.mode == db::Mode::sample ? QString{"sample 1 in %1"}.arg(now.sample_interval)
+                                                    : QString::fromUtf8(db::text(now.mode).data())};
+    const QString sampled{now.sampled_round_trips != 0
+                              ? QString{" (%1 sampled)"}.arg(grouped(now.sampled_round_trips))
+                              : QString{}};
+    m_words->setText(QString{"Connected, mode %1: %2 round trips%3, %4 trapped accesses, generation %5"}
+                         .arg(mode, grouped(now.round_trips), sampled, grouped(now.accesses))
+                         .arg(now.generation));
+    if (now.round_trips != 0) come_to(LabStage::l2);
 }
 
 void LivePanel::come_to(LabStage stage) {
@@ -205,6 +223,10 @@ QString LivePanel::console() const {
     return m_console->toPlainText();
 }
 
+QString LivePanel::words() const {
+    return m_words->text();
+}
+
 void LivePanel::connect_to(const QString& address) {
     if (address.isEmpty()) return m_address->setFocus();
     m_address->setText(address);
@@ -226,9 +248,24 @@ void LivePanel::run_in_lab(const QStringList& what) {
 }
 
 void LivePanel::apply_profile() {
+    if (!has_vmm()) return;
     const QString problem{m_document.problem()};
     if (!problem.isEmpty()) return emit error(problem);
     m_session.apply(m_document.profile());
+}
+
+bool LivePanel::has_vmm() {
+    const bool has{m_state != LiveSession::State::idle};
+    if (!has) emit error("No VMM is connected: Ctrl+L connects to one, Ctrl+Shift+L boots one in the lab");
+    return has;
+}
+
+void LivePanel::count_all() {
+    if (has_vmm()) m_session.set_mode(link::Mode::trap);
+}
+
+void LivePanel::sample() {
+    if (has_vmm()) m_session.set_mode(link::Mode::sample, usual_sample);
 }
 
 void LivePanel::stop_all() {

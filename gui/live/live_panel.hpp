@@ -28,12 +28,17 @@ public:
     // yet.
     void run_in_lab(const QStringList& what);
     void apply_profile();
+    // Modes trap and sample.
+    void count_all();
+    void sample();
     void stop_all();
     void ask_address();
     void ask_member();
     [[nodiscard]] LiveSession::State state() const { return m_state; }
     [[nodiscard]] LiveSession& session() { return m_session; }
     [[nodiscard]] QString console() const;
+    // The connection's state.
+    [[nodiscard]] QString words() const;
     // Of the last lab run; `ended` before the first.
     [[nodiscard]] LabStage stage() const { return m_stage; }
 
@@ -41,7 +46,7 @@ signals:
     void recording_began(const QString& file, qint64 recording);
     void error(const QString& words);
     void note(const QString& words);
-    // For the window's status line.
+    // For the window's status line: the state, in a few words.
     void connection_words(const QString& words);
 
 protected:
@@ -50,11 +55,12 @@ protected:
 private:
     void build();
     void take_state(LiveSession::State state, const QString& words);
-    void take_progress(quint64 round_trips, quint64 accesses, quint32 generation);
+    void take_progress(const profiler::RecorderProgress& now);
     void print(const QString& text);
     void refresh_progress();
     void come_to(LabStage stage); // where that is further than before
     void take_zoo();
+    [[nodiscard]] bool has_vmm(); // or says how to get one
 
     ProfileDocument& m_document;
     LiveSession m_session;

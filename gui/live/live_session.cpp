@@ -95,11 +95,23 @@ void LiveSession::look_for_awaited(const db::Snapshot& last) {
     m_awaited.reset();
 }
 
+// The profile stays, and goes into force where the mode has one, unless somebody else has loaded another.
+void LiveSession::note_mode(profiler::Recorder& recorder, std::uint32_t generation, db::Mode mode,
+                            std::uint16_t sample_interval) {
+    if (m_loaded && generation > m_loaded->generation + 1) m_loaded.reset();
+    if (m_loaded) m_loaded->generation = generation;
+    if (mode == db::Mode::trap) {
+        recorder.note({generation, mode, 0, {}, {}});
+    } else if (m_loaded) {
+        recorder.note({generation, mode, sample_interval, m_loaded->profile, m_loaded->sets});
+    }
+}
+
 void LiveSession::set_mode(link::Mode mode, std::uint16_t sample_interval) {
     post([this, mode, sample_interval](link::Session& session, profiler::Recorder& recorder) {
         const auto generation{answer(session, [&] { return session.set_mode(mode, sample_interval); })};
         if (!generation) return emit refused(words(generation.error().message));
-        if (mode == link::Mode::trap) recorder.note({generation.value(), db::Mode::trap, 0, {}, {}});
+        note_mode(recorder, generation.value(), static_cast<db::Mode>(mode), sample_interval);
         const QString mode_words{words(std::string{db::text(static_cast<db::Mode>(mode))})};
         emit done(QString{"Mode %1, generation %2"}.arg(mode_words).arg(generation.value()));
     });
@@ -114,7 +126,12 @@ void LiveSession::apply(const tuner::Profile& profile) {
         const auto tuned{answer(session, [&] { return session.set_mode(link::Mode::tuned); })};
         if (!tuned) return emit refused(words(tuned.error().message));
         const std::uint32_t generation{std::max(loaded.value(), tuned.value())};
-        recorder.note({generation, db::Mode::tuned, 0, profile.name, profile.sets});
+        // Until the second command has come through, the profile runs in the mode before.
+        m_loaded = Loaded{loaded.value(), profile.name, profile.sets};
+        if (const auto& vcpus{recorder.last().vcpus}; !vcpus.empty())
+            note_mode(recorder, loaded.value(), vcpus.front().mode, vcpus.front().sample_interval);
+        m_loaded->generation = generation;
+        note_mode(recorder, generation, db::Mode::tuned, 0);
         m_awaited = Awaited{generation, profile.name};
         emit done(QString{"Profile %1 is accepted as generation %2; L1 takes it at its next safe point"}
                       .arg(words(profile.name))
@@ -139,9 +156,7 @@ void LiveSession::record(const QString& address, const QString& file, const QStr
     recording.labels.workload = label.toStdString();
     recording.labels.tool_version = SHADOWTUNE_VERSION;
     recording.stop = &m_stop;
-    recording.on_progress = [this](const profiler::RecorderProgress& now) {
-        emit progress(now.round_trips, now.accesses, now.generation);
-    };
+    recording.on_progress = [this](const profiler::RecorderProgress& now) { emit progress(now); };
     profiler::Recorder recorder{*session.value(), database.value(), std::move(recording)};
     run(*session.value(), recorder, file);
     // What came before is stored; that this mark fails too where the disk is full is told above.
@@ -152,6 +167,7 @@ void LiveSession::run(link::Session& session, profiler::Recorder& recorder, cons
     std::size_t recordings{0};
     m_has_recording = false;
     m_awaited.reset();
+    m_loaded.reset();
     auto next{std::chrono::steady_clock::now()};
     while (!m_stop) {
         const auto polled{recorder.poll()};
@@ -166,6 +182,7 @@ void LiveSession::run(link::Session& session, profiler::Recorder& recorder, cons
         }
         if (recorder.summary().recordings.size() != recordings) {
             recordings = recorder.summary().recordings.size();
+            m_loaded.reset(); // another boot has no profile yet
             m_has_recording = true;
             emit recording_began(file, recorder.summary().recordings.back());
         }

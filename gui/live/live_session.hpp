@@ -39,7 +39,7 @@ signals:
     void state_changed(shadowtune::gui::LiveSession::State state, const QString& words);
     // The first snapshot of a boot is in the file.
     void recording_began(const QString& file, qint64 recording);
-    void progress(quint64 round_trips, quint64 accesses, quint32 generation);
+    void progress(const shadowtune::profiler::RecorderProgress& now);
     void logged(const QString& words);
     void done(const QString& words);
     void refused(const QString& words);
@@ -57,6 +57,8 @@ private:
     [[nodiscard]] auto answer(link::Session& session, Call call);
     void take_trouble(link::Session& session, link::LinkErrorKind kind, const std::string& what);
     void look_for_awaited(const db::Snapshot& last);
+    void note_mode(profiler::Recorder& recorder, std::uint32_t generation, db::Mode mode,
+                   std::uint16_t sample_interval);
 
     std::thread m_thread;
     std::atomic<bool> m_stop{false};
@@ -68,6 +70,13 @@ private:
         std::string profile;
     };
     std::optional<Awaited> m_awaited; // loaded, and not in force everywhere yet
+    // The bitmaps that this session has loaded: L0 tells nobody what they are.
+    struct Loaded {
+        std::uint32_t generation{0}; // that the VMM gave to the last command
+        std::string profile;
+        vmcs::ShadowSets sets;
+    };
+    std::optional<Loaded> m_loaded;
     std::mutex m_mutex;
     std::deque<Command> m_commands; // guarded by m_mutex
 };

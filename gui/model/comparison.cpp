@@ -108,7 +108,12 @@ QVariant DifferenceModel::data(const QModelIndex& index, int role) const {
     case first_column: return rate_text(row.first);
     case second_column: return rate_text(row.second);
     case difference_column: return (difference > 0 ? "+" : "") + rate_text(difference);
-    case p_column: return (row.significant ? "* " : "") + QString::number(row.p, 'g', 2);
+    case p_column: {
+        // Below that it is the arithmetic's last digits, and 0 is never true.
+        constexpr double least{1e-15};
+        return (row.significant ? "* " : "") +
+               (row.p < least ? QString{"< 1e-15"} : QString::number(row.p, 'g', 2));
+    }
     default: return {};
     }
 }

@@ -1,7 +1,6 @@
 #include "gui/model/field_tree.hpp"
 
 #include "gui/model/heatmap_model.hpp"
-#include "tuner/evidence.hpp"
 
 #include <QColor>
 #include <algorithm>
@@ -42,16 +41,12 @@ void FieldTree::refresh() {
     if (m_document.target().offered != m_offered) rebuild();
     if (m_document.recording() != m_recording) {
         m_recording = m_document.recording();
-        m_reads.fill(0);
-        m_writes.fill(0);
-        if (m_recording) {
-            const tuner::Evidence evidence{
-                tuner::evidence_of(m_recording->totals, m_recording->in_force(), tuner::usual_confidence)};
-            for (std::size_t i{0}; i < vmcs::field_count; ++i) {
-                m_reads[i] = evidence.reads[i].estimate;
-                m_writes[i] = evidence.writes[i].estimate;
-            }
-        }
+        m_evidence = {};
+        if (m_recording)
+            m_evidence = tuner::evidence_of(m_recording->totals,
+                                            m_recording->is_sampled() ? m_recording->unseen()
+                                                                      : m_recording->in_force(),
+                                            tuner::usual_confidence);
     }
     for (int row{0}; row < rowCount(); ++row) {
         const QModelIndex group{index(row, 0)};
@@ -119,9 +114,9 @@ QVariant FieldTree::field_data(vmcs::FieldIndex field, int column, int role) con
     const vmcs::ShadowSets& sets{m_document.sets()};
     const bool is_check{column == read_column || column == write_column};
     const tuner::FieldGain gain{m_document.gain(field)};
-    const double figure{column == reads_column    ? m_reads[field]
-                        : column == writes_column ? m_writes[field]
-                                                  : gain.read + std::max(gain.write, 0.0)};
+    const tuner::RateInterval& rate{(column == writes_column ? m_evidence.writes : m_evidence.reads)[field]};
+    const bool is_rate{column == reads_column || column == writes_column};
+    const double figure{is_rate ? rate.estimate : gain.read + std::max(gain.write, 0.0)};
     switch (role) {
     case field_role: return int{field};
     case sort_role: return column == field_column ? QVariant{int{field}} : QVariant{figure};
@@ -134,7 +129,11 @@ QVariant FieldTree::field_data(vmcs::FieldIndex field, int column, int role) con
     case Qt::CheckStateRole:
         if (!is_check) return {};
         return (column == read_column ? sets.read : sets.write).test(field) ? Qt::Checked : Qt::Unchecked;
-    case Qt::ToolTipRole: return field_tooltip(field, m_document.target().offered);
+    case Qt::ToolTipRole: {
+        const bool is_estimate{is_rate && m_recording && m_recording->is_sampled() && rate.low < rate.high};
+        const QString interval{is_estimate ? "<br>" + interval_text(rate) : QString{}};
+        return field_tooltip(field, m_document.target().offered) + interval;
+    }
     case Qt::AccessibleTextRole:
         if (is_check) {
             return QString{"shadow %1 of %2"}.arg(column == read_column ? "reads" : "writes",
@@ -146,7 +145,7 @@ QVariant FieldTree::field_data(vmcs::FieldIndex field, int column, int role) con
                : column == field_column ? int{Qt::AlignLeft | Qt::AlignVCenter}
                                         : int{Qt::AlignRight | Qt::AlignVCenter};
     case Qt::ForegroundRole:
-        if (field == m_document.problem_field()) return QColor{0xD0, 0x3B, 0x2C};
+        if (field == m_document.problem_field()) return QColor{0xDE, 0x4B, 0x3B};
         return {};
     default: return {};
     }

@@ -3,6 +3,7 @@
 // All offered fields, grouped by area and width, with the profile's R and W to check.
 
 #include "gui/model/profile_document.hpp"
+#include "tuner/evidence.hpp"
 
 #include <QAbstractItemModel>
 
@@ -52,8 +53,7 @@ private:
     RecordingPtr m_recording;
     std::vector<Group> m_groups;
     vmcs::FieldSet m_offered;
-    std::array<double, vmcs::field_count> m_reads{};
-    std::array<double, vmcs::field_count> m_writes{};
+    tuner::Evidence m_evidence{};
 };
 
 } // namespace shadowtune::gui

@@ -29,9 +29,9 @@ struct Seen {
 };
 
 [[nodiscard]] double seen_rate(const Seen& seen, std::uint64_t trips, std::uint64_t sampled_trips,
-                               bool shadowed) {
+                               bool unseen) {
     if (sampled_trips == 0) return ratio(seen.trapped, trips);
-    if (shadowed) return ratio(seen.sampled, sampled_trips);
+    if (unseen) return ratio(seen.sampled, sampled_trips);
     return ratio(seen.trapped + seen.sampled, trips);
 }
 
@@ -71,20 +71,20 @@ HeatmapMatrix matrix_by_reason(const RecordingData& recording, const std::set<st
     for (std::size_t i{0}; i < columns.size(); ++i)
         column_of[*columns[i].reason] = i;
     HeatmapMatrix matrix{empty_matrix(Axis::reason, std::move(columns), recording.complete())};
-    const vmcs::ShadowSets in_force{recording.in_force()};
+    const vmcs::ShadowSets unseen{recording.unseen()};
+    matrix.estimated = recording.is_sampled() && !unseen.hot_set().empty();
     for (const auto& [key, seen] : seen_counts(totals)) {
         const auto& [field, access, reason] = key;
         const std::size_t column{column_of[reason]};
         if (column == matrix.columns.size()) continue;
-        const bool shadowed{(access == db::Access::read ? in_force.read : in_force.write).test(field)};
         rate_of(matrix.at(field, column), access) =
             seen_rate(seen, totals.round_trips_by_reason[reason],
-                      totals.sampled_round_trips_by_reason[reason], shadowed);
+                      totals.sampled_round_trips_by_reason[reason], is_in(unseen, field, access));
     }
     return matrix;
 }
 
-HeatmapMatrix matrix_by_time(const TimelineData& timeline, const RecordingData& recording) {
+HeatmapMatrix matrix_by_time(const TimelineData& timeline) {
     std::vector<HeatmapColumn> columns{};
     for (std::size_t i{0}; i < timeline.steps.size(); ++i) {
         const db::Step& step{timeline.steps[i]};
@@ -93,12 +93,20 @@ HeatmapMatrix matrix_by_time(const TimelineData& timeline, const RecordingData& 
              "snapshots " + std::to_string(step.range.from) + " to " + std::to_string(step.range.to),
              step.round_trips, std::nullopt, step.range});
     }
-    HeatmapMatrix matrix{empty_matrix(Axis::time, std::move(columns), recording.totals.all_trap)};
-    for (vmcs::FieldIndex field{0}; field < vmcs::field_count; ++field) {
-        for (std::size_t i{0}; i < timeline.steps.size(); ++i) {
-            const db::Step& step{timeline.steps[i]};
-            matrix.at(field, i) = {ratio(step.reads[field], step.round_trips),
-                                   ratio(step.writes[field], step.round_trips)};
+    HeatmapMatrix matrix{empty_matrix(Axis::time, std::move(columns), true)};
+    for (std::size_t i{0}; i < timeline.steps.size(); ++i) {
+        const db::Step& step{timeline.steps[i]};
+        const vmcs::ShadowSets unseen{timeline.unseen(i)};
+        matrix.complete = matrix.complete && timeline.complete(i);
+        matrix.estimated = matrix.estimated || (step.sampled_round_trips != 0 && !unseen.hot_set().empty());
+        std::array<std::array<std::uint64_t, 2>, vmcs::field_count> sampled{};
+        for (const db::SampledTotal& of : step.sampled)
+            sampled[of.field][of.access == db::Access::read ? 0 : 1] += of.count;
+        for (vmcs::FieldIndex field{0}; field < vmcs::field_count; ++field) {
+            matrix.at(field, i) = {seen_rate({step.reads[field], sampled[field][0]}, step.round_trips,
+                                             step.sampled_round_trips, unseen.read.test(field)),
+                                   seen_rate({step.writes[field], sampled[field][1]}, step.round_trips,
+                                             step.sampled_round_trips, unseen.write.test(field))};
         }
     }
     return matrix;
@@ -106,7 +114,7 @@ HeatmapMatrix matrix_by_time(const TimelineData& timeline, const RecordingData& 
 
 CellRate overall_rate(const RecordingData& recording, vmcs::FieldIndex field) {
     const db::Totals& totals{recording.totals};
-    const vmcs::ShadowSets in_force{recording.in_force()};
+    const vmcs::ShadowSets unseen{recording.unseen()};
     Seen reads{};
     Seen writes{};
     for (const db::AccessTotal& access : totals.accesses) {
@@ -118,8 +126,8 @@ CellRate overall_rate(const RecordingData& recording, vmcs::FieldIndex field) {
         (access.access == db::Access::read ? reads : writes).sampled += access.count;
     }
     const std::uint64_t trips{totals.counters.round_trips};
-    return {seen_rate(reads, trips, totals.sampled_round_trips, in_force.read.test(field)),
-            seen_rate(writes, trips, totals.sampled_round_trips, in_force.write.test(field))};
+    return {seen_rate(reads, trips, totals.sampled_round_trips, unseen.read.test(field)),
+            seen_rate(writes, trips, totals.sampled_round_trips, unseen.write.test(field))};
 }
 
 HeatmapMatrix matrix_by_recording(std::span<const RecordingPtr> recordings, Axis axis) {
@@ -149,12 +157,15 @@ HeatmapMatrix matrix_by_recording(std::span<const RecordingPtr> recordings, Axis
             column.detail += (column.detail.empty() ? "" : "; ") + recording->title();
             column.round_trips += recording->totals.counters.round_trips;
         }
+        column.members = members[place];
         columns.push_back(std::move(column));
     }
     HeatmapMatrix matrix{empty_matrix(axis, std::move(columns), complete)};
     for (std::size_t column{0}; column < members.size(); ++column) {
         // A long recording counts as much as its round trips.
         for (const RecordingPtr& recording : members[column]) {
+            matrix.estimated =
+                matrix.estimated || (recording->is_sampled() && !recording->unseen().hot_set().empty());
             const double weight{
                 ratio(recording->totals.counters.round_trips, matrix.columns[column].round_trips)};
             for (vmcs::FieldIndex field{0}; field < vmcs::field_count; ++field) {

@@ -36,10 +36,11 @@ struct CellRate {
 
 struct HeatmapColumn {
     std::string title;
-    std::string detail;                 // one line more
-    std::uint64_t round_trips{0};       // the denominator of its rates
-    std::optional<std::uint8_t> reason; // of the L2 exit, where the columns are reasons
-    db::SnapshotRange range;            // where the columns are times
+    std::string detail;                  // one line more
+    std::uint64_t round_trips{0};        // the denominator of its rates
+    std::optional<std::uint8_t> reason;  // of the L2 exit, where the columns are reasons
+    db::SnapshotRange range;             // where the columns are times
+    std::vector<RecordingPtr> members{}; // where the columns are recordings: whose mean it is
 };
 
 struct HeatmapMatrix {
@@ -48,6 +49,7 @@ struct HeatmapMatrix {
     std::vector<CellRate> cells; // field * columns + column
     bool complete{true};         // all accesses are in it, not only those that trapped
     bool differences{false};     // of two recordings: rates may be below 0
+    bool estimated{false};       // some of it by sampled round trips
 
     [[nodiscard]] const CellRate& at(vmcs::FieldIndex field, std::size_t column) const {
         return cells[field * columns.size() + column];
@@ -63,7 +65,7 @@ struct HeatmapMatrix {
                                              const std::set<std::uint8_t>& reasons);
 
 // One column for each step.
-[[nodiscard]] HeatmapMatrix matrix_by_time(const TimelineData& timeline, const RecordingData& recording);
+[[nodiscard]] HeatmapMatrix matrix_by_time(const TimelineData& timeline);
 
 // One column for each recording, or for all of one L1 or workload together; `axis` says which. Of several
 // those count that have seen all accesses, where there is one.
@@ -71,6 +73,13 @@ struct HeatmapMatrix {
 
 // All exit reasons of a range together, for one field.
 [[nodiscard]] CellRate overall_rate(const RecordingData& recording, vmcs::FieldIndex field);
+
+// What sampled round trips tell of one cell, with the usual confidence; `high` is infinite where there was
+// none. None where the rate needs no estimate: counted, or of trapped accesses alone. `timeline`: of the
+// recording, where the columns are times.
+[[nodiscard]] std::optional<tuner::RateInterval>
+cell_interval(const HeatmapMatrix& matrix, const RecordingData& recording, const TimelineData* timeline,
+              vmcs::FieldIndex field, std::size_t column, db::Access access);
 
 struct RowChoice {
     RowOrder order{RowOrder::catalogue};

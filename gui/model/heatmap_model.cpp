@@ -79,10 +79,7 @@ QVariant HeatmapModel::data(const QModelIndex& index, int role) const {
     switch (role) {
     case Qt::DisplayRole: return rate_text(rate(index.row(), index.column()));
     case Qt::ToolTipRole: return cell_tooltip(*m_data, of, column, m_profile);
-    case Qt::AccessibleTextRole:
-        return QString{"%1, %2: %3 accesses per round trip"}.arg(
-            vmcs::catalogue[of].symbol.data(), m_data->matrix.columns[column].title.c_str(),
-            rate_text(rate(index.row(), index.column())));
+    case Qt::AccessibleTextRole: return cell_words(*m_data, of, column, m_accesses);
     case Qt::BackgroundRole: return color(rate(index.row(), index.column()));
     case rate_role: return rate(index.row(), index.column());
     case field_role: return int{of};

@@ -64,6 +64,11 @@ private:
 // 12,345.
 [[nodiscard]] QString grouped(std::uint64_t number);
 
+// "95 %: 0.9 to 1.1".
+[[nodiscard]] QString interval_text(const tuner::RateInterval& interval);
+// One cell in a line of plain text: for screen readers and the status bar.
+[[nodiscard]] QString cell_words(const HeatmapData& data, vmcs::FieldIndex field, std::size_t column,
+                                 Accesses accesses);
 // What a tooltip says of one cell, as rich text.
 [[nodiscard]] QString cell_tooltip(const HeatmapData& data, vmcs::FieldIndex field, std::size_t column,
                                    const vmcs::ShadowSets& profile);

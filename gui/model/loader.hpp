@@ -32,6 +32,7 @@ struct HeatmapData {
     RecordingPtr recording;
     HeatmapMatrix matrix;
     std::vector<vmcs::FieldIndex> rows; // arranged
+    TimelinePtr timeline{};             // where the columns are times
 };
 using HeatmapPtr = std::shared_ptr<const HeatmapData>;
 

@@ -187,6 +187,8 @@ Result<void, std::string> ProfileDocument::load(const std::string& file) {
     m_name = loaded.value().name;
     m_file = file;
     m_saved = loaded.value().sets;
+    const auto known{std::ranges::find(m_opened, file, &Opened::file)};
+    (known == m_opened.end() ? m_opened.emplace_back() : *known) = {file, m_name, m_saved};
     set_sets(loaded.value().sets, "open " + QString::fromStdString(m_name));
     emit changed();
     return {};

@@ -58,6 +58,13 @@ public:
     [[nodiscard]] vmcs::FieldIndex problem_field() const;
 
     [[nodiscard]] const std::string& name() const { return m_name; }
+    // As their files had them, each file once: to compare with.
+    struct Opened {
+        std::string file;
+        std::string name;
+        vmcs::ShadowSets sets;
+    };
+    [[nodiscard]] const std::vector<Opened>& opened() const { return m_opened; }
     [[nodiscard]] const std::string& file() const { return m_file; } // empty: never saved
     [[nodiscard]] bool is_modified() const { return m_sets != m_saved; }
     // Errors: in words, with the mend.
@@ -86,6 +93,7 @@ private:
     vmcs::ShadowSets m_saved;
     std::string m_name{"new"};
     std::string m_file;
+    std::vector<Opened> m_opened;
     tuner::Effect m_effect;
     tuner::Comparison m_comparison;
     std::vector<tuner::CurvePoint> m_curve;

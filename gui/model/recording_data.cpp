@@ -1,6 +1,7 @@
 #include "gui/model/recording_data.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <numeric>
@@ -19,6 +20,16 @@ std::string duration_text(double seconds) {
     return text;
 }
 
+namespace {
+
+// L0 tells the name of a profile that somebody else loaded, and no more.
+[[nodiscard]] bool is_known(const db::Generation& generation) {
+    return generation.mode == db::Mode::trap || generation.profile_name.empty() ||
+           !generation.sets.hot_set().empty();
+}
+
+} // namespace
+
 vmcs::ShadowSets RecordingData::in_force() const {
     const auto found{std::ranges::find(generations, totals.generation, &db::Generation::number)};
     if (found == generations.end() || found->mode == db::Mode::trap) return {};
@@ -27,12 +38,32 @@ vmcs::ShadowSets RecordingData::in_force() const {
 
 bool RecordingData::knows_in_force() const {
     const auto found{std::ranges::find(generations, totals.generation, &db::Generation::number)};
-    return found == generations.end() || found->mode == db::Mode::trap || found->profile_name.empty() ||
-           !found->sets.hot_set().empty();
+    return found == generations.end() || is_known(*found);
+}
+
+vmcs::ShadowSets unseen_under(const std::vector<db::Generation>& generations, std::uint32_t first,
+                              std::uint32_t last) {
+    vmcs::ShadowSets unseen{};
+    for (const db::Generation& generation : generations) {
+        if (generation.number < first || generation.number > last || generation.mode == db::Mode::trap)
+            continue;
+        unseen.read = unseen.read | generation.sets.read;
+        unseen.write = unseen.write | generation.sets.write;
+        if (is_known(generation)) continue;
+        for (vmcs::FieldIndex field{0}; field < vmcs::field_count; ++field) {
+            unseen.read.set(field);
+            unseen.write.set(field);
+        }
+    }
+    return unseen;
+}
+
+vmcs::ShadowSets RecordingData::unseen() const {
+    return unseen_under(generations, totals.first_generation, totals.generation);
 }
 
 tuner::Workload RecordingData::workload() const {
-    if (totals.sampled_round_trips == 0) return tuner::workload_of(totals);
+    if (!is_sampled()) return tuner::workload_of(totals);
     return tuner::estimated_workload(tuner::sampled_workload_of(totals));
 }
 
@@ -49,10 +80,22 @@ std::string RecordingData::title() const {
 
 double TimelineData::trapped_per_round_trip(std::size_t step) const {
     const db::Step& of{steps[step]};
-    if (of.round_trips == 0) return 0;
+    if (of.round_trips <= of.sampled_round_trips) return 0;
     const auto sum{std::accumulate(of.reads.begin(), of.reads.end(), std::uint64_t{0}) +
                    std::accumulate(of.writes.begin(), of.writes.end(), std::uint64_t{0})};
-    return static_cast<double>(sum) / static_cast<double>(of.round_trips);
+    return static_cast<double>(sum) / static_cast<double>(of.round_trips - of.sampled_round_trips);
+}
+
+vmcs::ShadowSets TimelineData::unseen(std::size_t step) const {
+    return unseen_under(generations, moments[step].generation, moments[step + 1].generation);
+}
+
+bool TimelineData::complete(std::size_t step) const {
+    if (steps[step].round_trips == 0 || steps[step].sampled_round_trips != 0) return true;
+    return std::ranges::all_of(std::array{moments[step], moments[step + 1]}, [&](const db::Moment& moment) {
+        const auto found{std::ranges::find(generations, moment.generation, &db::Generation::number)};
+        return moment.all_trap || (found != generations.end() && found->mode == db::Mode::sample);
+    });
 }
 
 double TimelineData::seconds(std::size_t moment) const {
@@ -67,6 +110,16 @@ std::uint64_t TimelineData::lost(std::size_t step) const {
     const std::uint64_t before{sum(moments[step].link)};
     const std::uint64_t after{sum(moments[step + 1].link)};
     return after > before ? after - before : 0;
+}
+
+std::vector<const db::Decision*> TimelineData::decisions_in(std::size_t step) const {
+    std::vector<const db::Decision*> made{};
+    for (const db::Decision& decision : decisions) {
+        const bool after{step == 0 || decision.at_ms >= moments[step].at_ms};
+        const bool before{step + 1 == steps.size() || decision.at_ms < moments[step + 1].at_ms};
+        if (after && before) made.push_back(&decision);
+    }
+    return made;
 }
 
 } // namespace shadowtune::gui

@@ -25,6 +25,15 @@ struct RecordingKey {
     friend bool operator==(const RecordingKey&, const RecordingKey&) = default;
 };
 
+[[nodiscard]] inline bool is_in(const vmcs::ShadowSets& sets, vmcs::FieldIndex field, db::Access access) {
+    return (access == db::Access::read ? sets.read : sets.write).test(field);
+}
+
+// Accesses that pass unseen but in sampled round trips, under any of the bitmaps from this generation to that
+// one; all where nobody knows these. None in mode trap.
+[[nodiscard]] vmcs::ShadowSets unseen_under(const std::vector<db::Generation>& generations,
+                                            std::uint32_t first, std::uint32_t last);
+
 // The L1's short name, of what L0 tells: "Linux 6.1.0-56-cloud-amd64", "xen-4.17".
 [[nodiscard]] std::string short_name(const db::Labels& labels);
 
@@ -43,8 +52,11 @@ struct RecordingData {
     [[nodiscard]] vmcs::ShadowSets in_force() const;
     // L0 tells the name of a profile that somebody else loaded, and no more.
     [[nodiscard]] bool knows_in_force() const;
+    // unseen_under() in this range.
+    [[nodiscard]] vmcs::ShadowSets unseen() const;
+    [[nodiscard]] bool is_sampled() const { return totals.sampled_round_trips != 0; }
     // Rates are of all accesses, not only of those that trapped.
-    [[nodiscard]] bool complete() const { return totals.all_trap || totals.sampled_round_trips != 0; }
+    [[nodiscard]] bool complete() const { return totals.all_trap || is_sampled(); }
     // What the tuner goes by: exact counts, or estimates from the sample.
     [[nodiscard]] tuner::Workload workload() const;
     // "Linux 6.1.0, steady, recording 1": for people.
@@ -62,10 +74,17 @@ struct TimelineData {
     std::vector<db::Decision> decisions; // of the closed loop, where it recorded this
 
     [[nodiscard]] double trapped_per_round_trip(std::size_t step) const;
+    // unseen_under() in a step.
+    [[nodiscard]] vmcs::ShadowSets unseen(std::size_t step) const;
+    // All accesses of a step can be told: every one was counted, or round trips were sampled, had there been
+    // enough of them.
+    [[nodiscard]] bool complete(std::size_t step) const;
     // Seconds since the first moment.
     [[nodiscard]] double seconds(std::size_t moment) const;
     // Frames and snapshots that were lost in a step.
     [[nodiscard]] std::uint64_t lost(std::size_t step) const;
+    // Made in a step. The first has those before it as well, the last those after it.
+    [[nodiscard]] std::vector<const db::Decision*> decisions_in(std::size_t step) const;
 };
 using TimelinePtr = std::shared_ptr<const TimelineData>;
 

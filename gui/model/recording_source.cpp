@@ -163,7 +163,8 @@ Result<HeatmapPtr, db::Error> RecordingSource::heatmap(const HeatmapRequest& req
             shown.steps = std::move(steps);
             shown.moments = std::move(moments);
         }
-        data->matrix = matrix_by_time(shown, *data->recording);
+        data->matrix = matrix_by_time(shown);
+        data->timeline = std::move(timeline).value();
     } else if (request.filter.axis == Axis::reason) {
         data->matrix = matrix_by_reason(*data->recording, request.filter.reasons);
     } else {

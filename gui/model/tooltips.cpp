@@ -48,22 +48,9 @@ namespace {
     return text + line("SDM", sdm_section(info));
 }
 
-// Of a sampled cell: all that is known is an interval.
-[[nodiscard]] QString interval_text(const HeatmapData& data, vmcs::FieldIndex field, std::size_t column,
-                                    db::Access access) {
-    const db::Totals& totals{data.recording->totals};
-    const auto reason{data.matrix.columns[column].reason};
-    if (!reason || totals.sampled_round_trips == 0) return {};
-    tuner::SampledCount count{0, 0, 0, ~std::uint32_t{0}};
-    for (const db::SampledTotal& sampled : totals.sampled) {
-        if (sampled.field != field || sampled.access != access || sampled.reason != *reason) continue;
-        count.sum += sampled.count;
-        count.sum_squares += sampled.squares;
-    }
-    const tuner::RateInterval interval{tuner::rate_interval(
-        count, totals.sampled_round_trips_by_reason[*reason], totals.round_trips_by_reason[*reason])};
-    if (!std::isfinite(interval.high)) return " (no round trip sampled)";
-    return QString{" (95 %: %1 to %2)"}.arg(rate_text(interval.low), rate_text(interval.high));
+[[nodiscard]] std::optional<tuner::RateInterval> interval_in(const HeatmapData& data, vmcs::FieldIndex field,
+                                                             std::size_t column, db::Access access) {
+    return cell_interval(data.matrix, *data.recording, data.timeline.get(), field, column, access);
 }
 
 } // namespace
@@ -83,6 +70,30 @@ QString grouped(std::uint64_t number) {
     return text;
 }
 
+QString interval_text(const tuner::RateInterval& interval) {
+    if (!std::isfinite(interval.high)) return "no round trip sampled";
+    return QString{"95 %: %1 to %2"}.arg(rate_text(interval.low), rate_text(interval.high));
+}
+
+QString cell_words(const HeatmapData& data, vmcs::FieldIndex field, std::size_t column, Accesses accesses) {
+    const CellRate& cell{data.matrix.at(field, column)};
+    const auto rate{[&](double value, const char* what, db::Access access) {
+        const auto interval{interval_in(data, field, column, access)};
+        return QString{"%1 %2%3"}.arg(rate_text(value), what,
+                                      interval ? " (" + interval_text(*interval) + ")" : QString{});
+    }};
+    QStringList told{};
+    if (!data.matrix.estimated) {
+        told << QString{"%1 accesses"}.arg(rate_text(cell.of(accesses)));
+    } else {
+        if (accesses != Accesses::writes) told << rate(cell.reads, "reads", db::Access::read);
+        if (accesses != Accesses::reads) told << rate(cell.writes, "writes", db::Access::write);
+    }
+    return QString{"%1, %2: %3 per round trip"}.arg(vmcs::catalogue[field].symbol.data(),
+                                                    QString::fromStdString(data.matrix.columns[column].title),
+                                                    told.join(", "));
+}
+
 QString field_tooltip(vmcs::FieldIndex field, const vmcs::FieldSet& offered) {
     return head(field) + "<table>" + rules(field, offered) + "</table>";
 }
@@ -95,16 +106,17 @@ QString cell_tooltip(const HeatmapData& data, vmcs::FieldIndex field, std::size_
     const vmcs::ShadowSets in_force{recording.in_force()};
     const bool of_recordings{data.matrix.axis != Axis::reason && data.matrix.axis != Axis::time};
     QString text{head(field) + escaped(of.title) + ": " + grouped(of.round_trips) + " round trips<table>"};
-    const auto rate{[&](const char* what, double value, db::Access access, bool shadowed) {
-        const QString exact{recording.totals.sampled_round_trips != 0
-                                ? interval_text(data, field, column, access)
-                            : shadowed && !of_recordings ? QString{" trapped; shadowed ones are not seen"}
-                            : recording.totals.all_trap  ? QString{" (all counted)"}
-                                                         : QString{}};
+    const auto rate{[&](const char* what, double value, db::Access access) {
+        const auto interval{interval_in(data, field, column, access)};
+        const QString exact{interval ? " (" + interval_text(*interval) + ")"
+                            : is_in(in_force, field, access) && !of_recordings && !data.matrix.complete
+                                ? QString{" trapped; shadowed ones are not seen"}
+                            : data.matrix.complete && !data.matrix.differences ? QString{" (all counted)"}
+                                                                               : QString{}};
         text += line(what, rate_text(value) + " per round trip" + exact);
     }};
-    rate("reads", cell.reads, db::Access::read, in_force.read.test(field));
-    rate("writes", cell.writes, db::Access::write, in_force.write.test(field));
+    rate("reads", cell.reads, db::Access::read);
+    rate("writes", cell.writes, db::Access::write);
     if (!of_recordings) text += line("in force", word(in_force, field));
     text += line("profile", word(profile, field));
     return text + rules(field, recording.machine.offered_fields) + "</table>";

@@ -6,7 +6,9 @@
 #include <QComboBox>
 #include <QHBoxLayout>
 #include <QLabel>
+#include <QSignalBlocker>
 #include <QVBoxLayout>
+#include <filesystem>
 
 namespace shadowtune::gui {
 
@@ -61,6 +63,11 @@ BitmapPage::BitmapPage(ProfileDocument& document, QWidget* parent) : QWidget{par
     refresh();
 }
 
+void BitmapPage::compare(const QString& shown, const QString& other) {
+    m_shown->setCurrentText(shown);
+    m_other->setCurrentText(other);
+}
+
 QString BitmapPage::as_csv() const {
     QString text{"encoding,field,read_passes,write_passes,other_read_passes,other_write_passes\n"};
     for (std::size_t i{0}; i < m_reads->cells().size(); ++i) {
@@ -81,11 +88,34 @@ vmcs::ShadowSets BitmapPage::sets_of(int choice) const {
     const RecordingPtr& recording{m_document.recording()};
     if (choice == in_force) return recording ? recording->in_force() : vmcs::ShadowSets{};
     if (choice == of_profile) return m_document.sets();
-    const auto& list{tuner::static_lists()[static_cast<std::size_t>(choice - first_list)]};
-    return list.sets(m_document.target().offered);
+    const auto place{static_cast<std::size_t>(choice - first_list)};
+    const auto lists{tuner::static_lists()};
+    if (place < lists.size()) return lists[place].sets(m_document.target().offered);
+    return m_document.opened()[place - lists.size()].sets;
+}
+
+// Behind the fixed lists, in their order: profiles that were opened stay to be compared with.
+void BitmapPage::list_opened() {
+    const int first{first_list + static_cast<int>(tuner::static_lists().size())};
+    const auto& opened{m_document.opened()};
+    for (QComboBox* const combo : {m_shown, m_other}) {
+        const QSignalBlocker quiet{combo};
+        for (int i{0}; i < static_cast<int>(opened.size()); ++i) {
+            const ProfileDocument::Opened& of{opened[static_cast<std::size_t>(i)]};
+            const QString title{QString{"%1 (%2)"}.arg(
+                QString::fromStdString(of.name),
+                QString::fromStdString(std::filesystem::path{of.file}.filename().string()))};
+            if (first + i < combo->count()) {
+                combo->setItemText(first + i, title);
+            } else {
+                combo->addItem(title);
+            }
+        }
+    }
 }
 
 void BitmapPage::refresh() {
+    list_opened();
     const vmcs::ShadowSets shown{sets_of(m_shown->currentIndex())};
     const vmcs::ShadowSets other{sets_of(m_other->currentIndex())};
     m_reads->show_sets(shown.read, other.read, m_document.target().offered);

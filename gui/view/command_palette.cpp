@@ -5,6 +5,8 @@
 #include <QLineEdit>
 #include <QListWidget>
 #include <QMenu>
+#include <QPainter>
+#include <QStyledItemDelegate>
 #include <QVBoxLayout>
 #include <utility>
 
@@ -13,8 +15,30 @@ namespace shadowtune::gui {
 namespace {
 
 [[nodiscard]] QString plain_name(const QAction& action) {
-    return QString{action.text()}.remove('&').remove("...");
+    const QString group{action.property("group").toString()};
+    return (group.isEmpty() ? QString{} : group + ": ") + QString{action.text()}.remove('&').remove("...");
 }
+
+constexpr int keys_role{Qt::UserRole + 1};
+
+// The name on the left, its keys on the right.
+class CommandDelegate : public QStyledItemDelegate {
+public:
+    using QStyledItemDelegate::QStyledItemDelegate;
+    void paint(QPainter* painter, const QStyleOptionViewItem& option,
+               const QModelIndex& index) const override {
+        QStyledItemDelegate::paint(painter, option, index);
+        const bool is_selected{(option.state & QStyle::State_Selected) != 0};
+        painter->setPen(
+            option.palette.color(is_selected ? QPalette::HighlightedText : QPalette::PlaceholderText));
+        painter->drawText(option.rect.adjusted(0, 0, -8, 0), Qt::AlignRight | Qt::AlignVCenter,
+                          index.data(keys_role).toString());
+    }
+    [[nodiscard]] QSize sizeHint(const QStyleOptionViewItem& option,
+                                 const QModelIndex& index) const override {
+        return QStyledItemDelegate::sizeHint(option, index).expandedTo({0, option.fontMetrics.height() + 8});
+    }
+};
 
 } // namespace
 
@@ -40,6 +64,7 @@ CommandPalette::CommandPalette(const QList<QAction*>& actions, QWidget* parent)
     layout->addWidget(m_text);
     m_list = new QListWidget{this};
     m_list->setFocusPolicy(Qt::NoFocus);
+    m_list->setItemDelegate(new CommandDelegate{m_list});
     layout->addWidget(m_list);
     connect(m_text, &QLineEdit::textChanged, this, [this](const QString& text) { filter(text); });
     connect(m_text, &QLineEdit::returnPressed, this, [this] { run(); });
@@ -58,8 +83,10 @@ void CommandPalette::filter(const QString& text) {
             words, [&](const QString& word) { return name.contains(word, Qt::CaseInsensitive); })};
         if (!matches) continue;
         const QString keys{m_actions[i]->shortcut().toString(QKeySequence::NativeText)};
-        auto* const item{new QListWidgetItem{keys.isEmpty() ? name : name + "    " + keys, m_list}};
+        auto* const item{new QListWidgetItem{name, m_list}};
         item->setData(Qt::UserRole, i);
+        item->setData(keys_role, keys);
+        item->setData(Qt::AccessibleTextRole, keys.isEmpty() ? name : name + ", " + keys);
         if (!m_actions[i]->isEnabled()) item->setFlags(Qt::NoItemFlags);
     }
     m_list->setCurrentRow(0);

@@ -35,8 +35,15 @@ ComparePage::ComparePage(RecordingsModel& recordings, Loader& loader, QWidget* p
     m_words = new QLabel{this};
     m_words->setWordWrap(true);
     layout->addWidget(m_words);
-    auto* const split{new QSplitter{Qt::Vertical, this}};
-    auto* const maps{new QSplitter{Qt::Horizontal, split}};
+    m_empty = new QLabel{"Open two recordings to compare them: Ctrl+O, or drop the files here.\n"
+                         "A file that holds several has them to choose from above.",
+                         this};
+    m_empty->setAlignment(Qt::AlignCenter);
+    m_empty->setWordWrap(true);
+    m_empty->setForegroundRole(QPalette::PlaceholderText);
+    layout->addWidget(m_empty, 1);
+    m_split = new QSplitter{Qt::Vertical, this};
+    auto* const maps{new QSplitter{Qt::Horizontal, m_split}};
     constexpr const char* names[]{"First", "Second", "Difference: blue less, orange more"};
     for (std::size_t i{0}; i < 3; ++i) {
         auto* const side{new QWidget{maps}};
@@ -57,7 +64,7 @@ ComparePage::ComparePage(RecordingsModel& recordings, Loader& loader, QWidget* p
     maps->setStretchFactor(0, 15);
     maps->setStretchFactor(1, 8);
     maps->setStretchFactor(2, 8);
-    auto* const table{new QTableView{split}};
+    auto* const table{new QTableView{m_split}};
     table->setModel(&m_differences);
     table->setAccessibleName("What differs");
     table->setShowGrid(false);
@@ -65,9 +72,9 @@ ComparePage::ComparePage(RecordingsModel& recordings, Loader& loader, QWidget* p
     table->verticalHeader()->hide();
     table->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 5);
     table->horizontalHeader()->setSectionResizeMode(DifferenceModel::field_column, QHeaderView::Stretch);
-    split->setStretchFactor(0, 3);
-    split->setStretchFactor(1, 1);
-    layout->addWidget(split, 1);
+    m_split->setStretchFactor(0, 3);
+    m_split->setStretchFactor(1, 1);
+    layout->addWidget(m_split, 1);
     connect(&recordings, &QAbstractItemModel::rowsInserted, this, [this] { refill(); });
     connect(&recordings, &QAbstractItemModel::rowsRemoved, this, [this] { refill(); });
     connect(&loader, &Loader::compared, this, &ComparePage::take);
@@ -98,8 +105,10 @@ void ComparePage::refill() {
         combo->setCurrentIndex(std::min(std::max(before, usual), combo->count() - 1));
     }
     m_stale = true;
-    if (m_recordings.rowCount() < 2)
-        m_words->setText("Open two recordings to compare them: Ctrl+O, or drop the files here.");
+    const bool enough{m_recordings.rowCount() >= 2};
+    m_empty->setHidden(enough);
+    m_words->setVisible(enough);
+    m_split->setVisible(enough);
     if (isVisible()) request();
 }
 

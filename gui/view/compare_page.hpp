@@ -9,6 +9,7 @@
 
 class QComboBox;
 class QLabel;
+class QSplitter;
 
 namespace shadowtune::gui {
 
@@ -41,6 +42,8 @@ private:
     QComboBox* m_first;
     QComboBox* m_second;
     QLabel* m_words;
+    QLabel* m_empty;    // in place of maps and table
+    QSplitter* m_split; // maps and table
     bool m_stale{true}; // to be read when it is looked at
 };
 

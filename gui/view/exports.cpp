@@ -18,6 +18,21 @@ namespace {
     return '"' + text.replace('"', "\"\"") + '"';
 }
 
+// Rows below another follow it.
+void add_rows(const QAbstractItemModel& model, const QModelIndex& parent, QString& text) {
+    for (int row{0}; row < model.rowCount(parent); ++row) {
+        for (int column{0}; column < model.columnCount(parent); ++column) {
+            const QModelIndex index{model.index(row, column, parent)};
+            const QVariant check{index.data(Qt::CheckStateRole)};
+            const QString cell{check.isValid() ? QString::number(check.toInt() == Qt::Checked ? 1 : 0)
+                                               : index.data().toString()};
+            text += (column == 0 ? "" : ",") + csv_cell(cell);
+        }
+        text += '\n';
+        add_rows(model, model.index(row, 0, parent), text);
+    }
+}
+
 } // namespace
 
 Result<void, std::string> export_view(const ExportedView& view, const std::string& file) {
@@ -56,14 +71,10 @@ ExportedView exported_widget(QWidget& widget, std::function<QString()> csv) {
 
 QString table_as_csv(const QAbstractItemModel& model) {
     QString text{};
-    for (int row{-1}; row < model.rowCount(); ++row) {
-        for (int column{0}; column < model.columnCount(); ++column) {
-            const QVariant cell{row < 0 ? model.headerData(column, Qt::Horizontal)
-                                        : model.index(row, column).data()};
-            text += (column == 0 ? "" : ",") + csv_cell(cell.toString());
-        }
-        text += '\n';
-    }
+    for (int column{0}; column < model.columnCount(); ++column)
+        text += (column == 0 ? "" : ",") + csv_cell(model.headerData(column, Qt::Horizontal).toString());
+    text += '\n';
+    add_rows(model, {}, text);
     return text;
 }
 

@@ -29,7 +29,7 @@ struct ExportedView {
 // A widget as it is on the screen.
 [[nodiscard]] ExportedView exported_widget(QWidget& widget, std::function<QString()> csv);
 
-// Titles and all rows, quoted where they must be (RFC 4180).
+// Titles and all rows, those of trees too, quoted where they must be (RFC 4180); checks as 1 and 0.
 [[nodiscard]] QString table_as_csv(const QAbstractItemModel& model);
 
 } // namespace shadowtune::gui

@@ -93,27 +93,26 @@ void HeatmapView::paint_cells(QPainter& painter, const QRect& area, const QPoint
     painter.drawImage(QRect{origin.x() + left * cell.width(), origin.y() + top * cell.height(),
                             (right - left) * cell.width(), (bottom - top) * cell.height()},
                       image, QRect{left, top, right - left, bottom - top});
-    QColor grid{palette().color(QPalette::Base)};
+    const QColor grid{palette().color(QPalette::Base)};
+    // Rectangles, for a line of one pixel lies half beside it where a pixel is several of the device's.
+    const auto across{[&](int y, const QColor& color) {
+        painter.fillRect(origin.x() + left * cell.width(), origin.y() + y * cell.height() - 1,
+                         (right - left) * cell.width(), 1, color);
+    }};
     if (cell.width() >= 6 && cell.height() >= 6) {
-        painter.setPen(grid);
         for (int x{left}; x <= right; ++x) {
-            painter.drawLine(origin.x() + x * cell.width() - 1, origin.y() + top * cell.height(),
-                             origin.x() + x * cell.width() - 1, origin.y() + bottom * cell.height() - 1);
+            painter.fillRect(origin.x() + x * cell.width() - 1, origin.y() + top * cell.height(), 1,
+                             (bottom - top) * cell.height(), grid);
         }
-        for (int y{top}; y <= bottom; ++y) {
-            painter.drawLine(origin.x() + left * cell.width(), origin.y() + y * cell.height() - 1,
-                             origin.x() + right * cell.width() - 1, origin.y() + y * cell.height() - 1);
-        }
+        for (int y{top}; y <= bottom; ++y)
+            across(y, grid);
     }
     // Between groups of fields, where they stay together.
     QColor line{palette().color(QPalette::WindowText)};
     line.setAlphaF(0.25F);
-    painter.setPen(line);
     for (int y{std::max(top, 1)}; y < bottom; ++y) {
         const auto group{[this](int row) { return vmcs::catalogue[m_model.field(row)].type; }};
-        if (group(y) == group(y - 1)) continue;
-        painter.drawLine(origin.x() + left * cell.width(), origin.y() + y * cell.height() - 1,
-                         origin.x() + right * cell.width(), origin.y() + y * cell.height() - 1);
+        if (group(y) != group(y - 1)) across(y, line);
     }
 }
 

@@ -27,8 +27,11 @@ void Legend::render_legend(QPainter& painter, const QRect& area) const {
     const char* const of{m_model.accesses() == Accesses::reads    ? "reads"
                          : m_model.accesses() == Accesses::writes ? "writes"
                                                                   : "accesses"};
-    const QString title{
-        QString{m_model.data()->matrix.complete ? "%1 per round trip" : "trapped %1 per round trip"}.arg(of)};
+    const HeatmapMatrix& matrix{m_model.data()->matrix};
+    const char* const words{!matrix.complete   ? "trapped %1 per round trip"
+                            : matrix.estimated ? "%1 per round trip, by sample"
+                                               : "%1 per round trip"};
+    const QString title{QString{words}.arg(of)};
     painter.setFont(font());
     painter.setPen(palette().color(QPalette::WindowText));
     const QRect text{area.left() + 8, area.top() + 4, metrics.horizontalAdvance(title) + 4,
@@ -43,14 +46,19 @@ void Legend::render_legend(QPainter& painter, const QRect& area) const {
     const auto tick{[&](double rate) {
         const int x{bar.left() + static_cast<int>(scale.place(rate) * (bar.width() - 1))};
         painter.drawLine(x, bar.bottom() + 1, x, bar.bottom() + 4);
-        const QString label{rate >= 0.001 ? QString::number(rate)
+        const QString label{rate >= 0.001 ? rate_text(rate)
                                           : QString{"1e%1"}.arg(std::lround(std::log10(rate)))};
         const int wide{metrics.horizontalAdvance(label)};
         painter.drawText(x - wide / 2, bar.bottom() + 5 + metrics.ascent(), label);
     }};
-    for (int decade{static_cast<int>(std::ceil(std::log10(scale.least()) - 1e-9))};
-         decade <= static_cast<int>(std::floor(std::log10(scale.most()) + 1e-9)); ++decade) {
+    const int first{static_cast<int>(std::ceil(std::log10(scale.least()) - 1e-9))};
+    const int last{static_cast<int>(std::floor(std::log10(scale.most()) + 1e-9))};
+    for (int decade{first}; decade <= last; ++decade)
         tick(std::pow(10, decade));
+    // Rates between two decades.
+    if (first > last) {
+        tick(scale.least());
+        if (scale.most() > 1.05 * scale.least()) tick(scale.most());
     }
     const QRect none{bar.right() + 24, bar.top(), bar.height(), bar.height()};
     painter.setBrush(palette().color(QPalette::Base));

@@ -81,6 +81,7 @@ void MainWindow::build_views() {
     m_stack->addWidget(m_tabs);
     setCentralWidget(center);
     m_status = new QLabel{this};
+    m_status->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred); // long words widen no window
     statusBar()->addWidget(m_status, 1);
     m_connection = new QLabel{this};
     statusBar()->addPermanentWidget(m_connection);
@@ -106,7 +107,9 @@ void MainWindow::build_docks() {
     m_recordings_view->setAlternatingRowColors(true);
     m_recordings_view->verticalHeader()->hide();
     m_recordings_view->horizontalHeader()->setHighlightSections(false);
-    m_recordings_view->horizontalHeader()->setStretchLastSection(true);
+    m_recordings_view->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
+    m_recordings_view->horizontalHeader()->setSectionResizeMode(RecordingsModel::column_count - 1,
+                                                                QHeaderView::Stretch);
     m_timeline = new TimelineView{m_filter, this};
     m_editor = new ProfileEditor{m_document, this};
     auto* const recordings{dock("recordings", "Recordings", m_recordings_view, Qt::BottomDockWidgetArea)};
@@ -129,7 +132,6 @@ void MainWindow::build_docks() {
 void MainWindow::connect_models() {
     connect(&m_loader, &Loader::listed, this, [this](const FileContents& contents) {
         m_recordings.set_file(contents);
-        m_recordings_view->resizeColumnsToContents();
         const auto wanted{m_wanted.find(contents.file)};
         if (wanted == m_wanted.end()) return;
         const RecordingKey key{contents.file, wanted->second};
@@ -268,13 +270,17 @@ void MainWindow::refresh_title() {
     setWindowModified(m_document.is_modified());
     if (!shown) return m_status->setText("Ctrl+O opens a recording, ? shows the keys");
     const db::Totals& totals{shown->recording->totals};
+    const QString sampled{shown->recording->is_sampled()
+                              ? QString{" (%1 sampled)"}.arg(grouped(totals.sampled_round_trips))
+                              : QString{}};
     m_status->setText(
-        QString{"%1, snapshots %2 to %3: %4 round trips, %5 trapped accesses per round trip; %6 fields shown"}
+        QString{"%1, snapshots %2 to %3: %4 round trips%5, %6 trapped accesses per round trip; %7 %8 shown"}
             .arg(QString::fromStdString(shown->recording->machine.cpu_brand))
             .arg(totals.range.from)
             .arg(totals.range.to)
-            .arg(grouped(totals.counters.round_trips), rate_text(totals.trapped_per_round_trip()))
-            .arg(shown->rows.size()));
+            .arg(grouped(totals.counters.round_trips), sampled, rate_text(totals.trapped_per_round_trip()))
+            .arg(shown->rows.size())
+            .arg(shown->rows.size() == 1 ? "field" : "fields"));
 }
 
 void MainWindow::pick_field(vmcs::FieldIndex field, int column) {

@@ -95,11 +95,13 @@ private:
     void ask_lab();
     void ask_save_profile(bool anew);
     void ask_export_view();
-    void ask_export_timeline();
+    void ask_export_panel(QWidget& panel, const QString& name, const std::function<QString()>& as_csv);
     [[nodiscard]] QString ask_export_file(const QString& name);
     void tell(const Result<void, std::string>& written); // where it failed
     void ask_export_profile();
-    void copy_cells();
+    [[nodiscard]] QString shown_as_csv() const;
+    void copy_view();
+    void copy_cell();
     void remember(const QString& path);
     [[nodiscard]] QStringList recent_files() const;
     void restore_layout();

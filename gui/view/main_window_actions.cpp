@@ -1,8 +1,11 @@
 #include "gui/live/live_panel.hpp"
 #include "gui/view/command_palette.hpp"
 #include "gui/view/compare_page.hpp"
+#include "gui/view/decisions_view.hpp"
+#include "gui/view/exports.hpp"
 #include "gui/view/heatmap_page.hpp"
 #include "gui/view/main_window.hpp"
+#include "gui/view/profile_editor.hpp"
 #include "gui/view/timeline_view.hpp"
 #include "tuner/static_lists.hpp"
 
@@ -43,7 +46,14 @@ void MainWindow::build_actions() {
     });
     file.addSeparator();
     add_action(file, "&Export this view ...", QKeySequence{"Ctrl+E"}, [this] { ask_export_view(); });
-    add_action(file, "Export the &timeline ...", {}, [this] { ask_export_timeline(); });
+    add_action(file, "Export the &timeline ...", {}, [this] {
+        ask_export_panel(*m_timeline, "timeline", [this] { return m_timeline->as_csv(); });
+    });
+    add_action(file, "Export the &decisions ...", {}, [this] {
+        ask_export_panel(*m_decisions, "decisions", [this] { return table_as_csv(m_decisions->model()); });
+    });
+    add_action(file, "Export the profile's &panel ...", {},
+               [this] { ask_export_panel(*m_editor, "profile", [this] { return m_editor->as_csv(); }); });
     file.addSeparator();
     add_action(file, "&Quit", QKeySequence::Quit, [this] { close(); });
 
@@ -57,7 +67,8 @@ void MainWindow::build_actions() {
     redo->setProperty("command", true);
     edit.addAction(redo);
     edit.addSeparator();
-    add_action(edit, "&Copy the heatmap as CSV", QKeySequence::Copy, [this] { copy_cells(); });
+    add_action(edit, "&Copy this view as CSV", QKeySequence::Copy, [this] { copy_view(); });
+    add_action(edit, "Copy the cell as &text", QKeySequence{"Ctrl+Shift+C"}, [this] { copy_cell(); });
     add_action(edit, "&Find fields", QKeySequence::Find, [this] {
         m_search->setFocus();
         m_search->selectAll();
@@ -172,7 +183,9 @@ void MainWindow::build_view_menu() {
     QMenu* const theme{menu.addMenu("&Theme")};
     for (const auto& [name, value] : {std::pair{"As the system", Theme::system},
                                       std::pair{"Light", Theme::light}, std::pair{"Dark", Theme::dark}}) {
-        add_action(*theme, name, {}, [this, value = value] { set_theme(value); });
+        add_action(*theme, name, {}, [this, value = value] {
+            set_theme(value);
+        })->setProperty("group", "Theme");
     }
     QMenu* const colours{menu.addMenu("&Colours")};
     for (const auto& [name, value] :
@@ -182,7 +195,7 @@ void MainWindow::build_view_menu() {
             m_options.palette = value;
             m_heatmap.set_appearance(value, is_dark(palette()));
             m_compare->set_appearance(value, is_dark(palette()));
-        });
+        })->setProperty("group", "Colours");
     }
     menu.addSeparator();
     for (QDockWidget* const dock : findChildren<QDockWidget*>())
@@ -197,7 +210,9 @@ void MainWindow::build_profile_menu() {
     QMenu* const lists{menu.addMenu("Start from a &list")};
     for (const tuner::StaticList& list : tuner::static_lists()) {
         const auto title{QString::fromUtf8(list.title.data(), static_cast<qsizetype>(list.title.size()))};
-        add_action(*lists, title, {}, [this, name = list.name] { m_document.take_list(name); });
+        add_action(*lists, title, {}, [this, name = list.name] {
+            m_document.take_list(name);
+        })->setProperty("group", "Start from");
     }
     menu.addSeparator();
     add_action(menu, "&Save the profile", QKeySequence::Save, [this] { ask_save_profile(false); });
@@ -211,6 +226,8 @@ void MainWindow::build_live_menu() {
     add_action(menu, "&Connect to a VMM ...", QKeySequence{"Ctrl+L"}, [this] { ask_connect(); });
     add_action(menu, "&Run a hypervisor in the lab ...", QKeySequence{"Ctrl+Shift+L"}, [this] { ask_lab(); });
     menu.addSeparator();
+    add_action(menu, "Count &all accesses", {}, [this] { m_live->count_all(); });
+    add_action(menu, "Sa&mple one of 64 round trips", {}, [this] { m_live->sample(); });
     add_action(menu, "&Apply the profile", QKeySequence{"Ctrl+Return"}, [this] { m_live->apply_profile(); });
     add_action(menu, "&Stop", {}, [this] { m_live->stop_all(); });
 }
@@ -225,11 +242,15 @@ void MainWindow::show_keys() {
     auto* const dialog{new QDialog{this}};
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     dialog->setWindowTitle("Keys");
-    dialog->resize(640, 560);
+    dialog->resize(820, 620);
     auto* const layout{new QVBoxLayout{dialog}};
     auto* const area{new QScrollArea{dialog}};
     area->setFrameShape(QFrame::NoFrame);
-    area->setWidget(new QLabel{keys_as_html(commands_of(*this))});
+    auto* const keys{new QLabel{keys_as_html(commands_of(*this))}};
+    keys->setWordWrap(true);
+    keys->setAlignment(Qt::AlignTop);
+    area->setWidgetResizable(true);
+    area->setWidget(keys);
     layout->addWidget(area);
     auto* const buttons{new QDialogButtonBox{QDialogButtonBox::Close, dialog}};
     connect(buttons, &QDialogButtonBox::rejected, dialog, &QDialog::close);

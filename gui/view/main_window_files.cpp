@@ -118,26 +118,37 @@ void MainWindow::ask_export_view() {
     const QString file{ask_export_file(m_tabs->tabText(m_tabs->currentIndex()).toLower())};
     if (file.isEmpty()) return;
     const std::string name{file.toStdString()};
-    tell(shown == m_heatmap_page ? m_heatmap_page->export_to(name)
-         : shown == m_bitmaps
-             ? export_view(exported_widget(*shown, [this] { return m_bitmaps->as_csv(); }), name)
-             : export_view(exported_widget(*shown, [this] { return table_as_csv(m_compare->differences()); }),
-                           name));
+    tell(shown == m_heatmap_page
+             ? m_heatmap_page->export_to(name)
+             : export_view(exported_widget(*shown, [this] { return shown_as_csv(); }), name));
 }
 
-void MainWindow::ask_export_timeline() {
-    const QString file{ask_export_file("timeline")};
-    if (file.isEmpty()) return;
-    tell(export_view(exported_widget(*m_timeline, [this] { return m_timeline->as_csv(); }),
-                     file.toStdString()));
+void MainWindow::ask_export_panel(QWidget& panel, const QString& name,
+                                  const std::function<QString()>& as_csv) {
+    const QString file{ask_export_file(name)};
+    if (!file.isEmpty()) tell(export_view(exported_widget(panel, as_csv), file.toStdString()));
 }
 
 void MainWindow::tell(const Result<void, std::string>& written) {
     if (!written) m_messages->show_error(QString::fromStdString(written.error()));
 }
 
-void MainWindow::copy_cells() {
-    QGuiApplication::clipboard()->setText(m_heatmap.as_csv());
+QString MainWindow::shown_as_csv() const {
+    const QWidget* const shown{m_tabs->currentWidget()};
+    if (shown == m_bitmaps) return m_bitmaps->as_csv();
+    if (shown == m_compare) return table_as_csv(m_compare->differences());
+    return m_heatmap.as_csv();
+}
+
+void MainWindow::copy_view() {
+    QGuiApplication::clipboard()->setText(shown_as_csv());
+}
+
+void MainWindow::copy_cell() {
+    const QModelIndex cell{m_heatmap_page->view().currentIndex()};
+    if (!cell.isValid())
+        return m_messages->show_error("No cell is picked: click one, or go to it with the arrows");
+    QGuiApplication::clipboard()->setText(cell.data(Qt::AccessibleTextRole).toString());
 }
 
 QStringList MainWindow::recent_files() const {

@@ -2,12 +2,14 @@
 
 #include "gui/model/heatmap_model.hpp"
 #include "gui/view/curve_view.hpp"
+#include "gui/view/exports.hpp"
 
 #include <QHBoxLayout>
 #include <QHeaderView>
 #include <QLabel>
 #include <QSignalBlocker>
 #include <QSlider>
+#include <QStyledItemDelegate>
 #include <QTreeView>
 #include <QVBoxLayout>
 
@@ -22,6 +24,16 @@ namespace {
            cell.arg(QString::number(effect.cost, 'f', 0)) + cell.arg(rate_text(effect.trapped())) +
            cell.arg(QString::number(effect.synced, 'f', 0)) + "</tr>";
 }
+
+// Rows as high as those of the tables: text of one does not touch the next.
+class RoomyDelegate : public QStyledItemDelegate {
+public:
+    using QStyledItemDelegate::QStyledItemDelegate;
+    [[nodiscard]] QSize sizeHint(const QStyleOptionViewItem& option,
+                                 const QModelIndex& index) const override {
+        return QStyledItemDelegate::sizeHint(option, index).expandedTo({0, option.fontMetrics.height() + 4});
+    }
+};
 
 } // namespace
 
@@ -59,6 +71,7 @@ ProfileEditor::ProfileEditor(ProfileDocument& document, QWidget* parent)
     m_tree = new FieldTree{document, this};
     m_view = new QTreeView{this};
     m_view->setModel(m_tree);
+    m_view->setItemDelegate(new RoomyDelegate{m_view});
     m_view->setUniformRowHeights(true);
     m_view->setTextElideMode(Qt::ElideMiddle);
     m_view->setAlternatingRowColors(true);
@@ -119,6 +132,10 @@ void ProfileEditor::refresh() {
     m_budget->setRange(0, m_document.curve().empty() ? 0 : static_cast<int>(m_document.curve().size()) - 1);
     m_budget->setValue(static_cast<int>(m_document.curve_place()));
     m_budget_words->setText(QString{"%1 fields"}.arg(hot));
+}
+
+QString ProfileEditor::as_csv() const {
+    return table_as_csv(*m_tree);
 }
 
 void ProfileEditor::select_field(vmcs::FieldIndex field) {

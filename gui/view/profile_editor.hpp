@@ -19,6 +19,8 @@ public:
     explicit ProfileEditor(ProfileDocument& document, QWidget* parent = nullptr);
 
     [[nodiscard]] FieldTree& tree() const { return *m_tree; }
+    // A line for each field: R, W, rates and gain.
+    [[nodiscard]] QString as_csv() const;
     void select_field(vmcs::FieldIndex field);
 
 signals:

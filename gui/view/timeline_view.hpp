@@ -1,7 +1,7 @@
 #pragma once
 
-// The recording over time: trapped accesses per round trip, and round trips; reloads, phases and losses are
-// marked. What is brushed filters all views.
+// The recording over time: trapped accesses per round trip, and round trips; reloads, phases, losses and the
+// closed loop's decisions are marked. What is brushed filters all views.
 
 #include "gui/model/filter.hpp"
 
@@ -31,14 +31,22 @@ protected:
     bool event(QEvent* event) override;
 
 private:
+    static constexpr int left_margin{64};
+    static constexpr int right_margin{14};
+    static constexpr int top_margin{20};
+    static constexpr int bottom_margin{22};
+    static constexpr int decision_mark_size{9};
+
     [[nodiscard]] QRect plot() const;
     [[nodiscard]] int x_of(std::size_t moment) const;
+    [[nodiscard]] int x_of(const db::Decision& decision) const;
     [[nodiscard]] std::size_t step_at(int x) const;
     [[nodiscard]] bool has_steps() const { return m_timeline && !m_timeline->steps.empty(); }
     [[nodiscard]] std::optional<std::pair<std::size_t, std::size_t>> brushed() const; // first and last step
     void paint_phases(QPainter& painter) const;
     void paint_rates(QPainter& painter) const;
     void paint_marks(QPainter& painter) const;
+    void paint_decisions(QPainter& painter) const;
     void paint_brush(QPainter& painter) const;
     [[nodiscard]] QString words_at(std::size_t step) const;
 

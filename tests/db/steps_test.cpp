@@ -4,6 +4,7 @@
 #include "db/recording_writer.hpp"
 #include "tests/db/sample_recording.hpp"
 
+#include <array>
 #include <gtest/gtest.h>
 #include <memory>
 #include <random>
@@ -29,6 +30,7 @@ protected:
         std::uint64_t trips{0};
         m_truth.assign(1, counts);
         m_trips.assign(1, 0);
+        m_sampled.assign(1, {});
         for (std::uint32_t i{1}; i <= snapshots; ++i) {
             db::Snapshot snapshot{};
             snapshot.vcpus.resize(1);
@@ -43,6 +45,17 @@ protected:
                     vcpu.accesses.push_back({vmcs::encoding_of(fields[c / 2]), access, reason, counts[c]});
                 }
             }
+            // By one reason in each snapshot, by another in some.
+            Sampled& sampled{m_sampled.emplace_back(m_sampled.back())};
+            sampled.round_trips += random() % 10;
+            for (std::size_t r{0}; r < std::size(reasons); ++r) {
+                if (random() % (2 * r + 1) == 0) sampled.counts[r] += random() % 5;
+                if (sampled.counts[r] != 0) {
+                    vcpu.sampled.push_back({vmcs::encoding_of(Field::guest_rip), db::Access::read, reasons[r],
+                                            sampled.counts[r], 3 * sampled.counts[r]});
+                }
+            }
+            vcpu.sampled_round_trips_by_reason[10] = sampled.round_trips;
             trips += random() % 50;
             vcpu.counters.round_trips = vcpu.round_trips_by_reason[10] = trips;
             ASSERT_TRUE(writer.value().add_snapshot(snapshot).ok());
@@ -80,6 +93,17 @@ protected:
             ASSERT_EQ(step.range.from, from);
             from = step.range.to;
             ASSERT_EQ(step.round_trips, m_trips[step.range.to] - m_trips[step.range.from]);
+            const Sampled& before{m_sampled[step.range.from]};
+            const Sampled& after{m_sampled[step.range.to]};
+            ASSERT_EQ(step.sampled_round_trips, after.round_trips - before.round_trips);
+            std::array<std::uint64_t, std::size(reasons)> sampled{};
+            for (const db::SampledTotal& of : step.sampled) {
+                ASSERT_EQ(of.field, vmcs::index_of(Field::guest_rip));
+                ASSERT_EQ(of.squares, 3 * of.count);
+                sampled[of.reason == reasons[0] ? 0 : 1] = of.count;
+            }
+            for (std::size_t r{0}; r < std::size(reasons); ++r)
+                ASSERT_EQ(sampled[r], after.counts[r] - before.counts[r]);
             for (std::size_t c{0}; c < std::size(fields) * 2; ++c) {
                 const auto& counts{c % 2 == 0 ? step.reads : step.writes};
                 // Field 1 is read outside of round trips only.
@@ -96,6 +120,12 @@ protected:
     db::RecordingReader m_reader;
     std::vector<std::vector<std::uint64_t>> m_truth;
     std::vector<std::uint64_t> m_trips;
+    static constexpr std::uint8_t reasons[]{10, 30};
+    struct Sampled {
+        std::uint64_t round_trips{0};
+        std::array<std::uint64_t, std::size(reasons)> counts{};
+    };
+    std::vector<Sampled> m_sampled;
 };
 
 TEST_F(LongRecording, EveryRangeIsTrue) {

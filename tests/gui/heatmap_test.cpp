@@ -1,6 +1,6 @@
 #include "gui/model/heatmap_model.hpp"
 #include "gui/model/recordings_model.hpp"
-#include "tests/db/sample_recording.hpp"
+#include "tests/gui/heatmap_fixture.hpp"
 #include "tests/gui/tests.hpp"
 
 #include <QAbstractItemModelTester>
@@ -15,32 +15,7 @@ namespace shadowtune::gui {
 namespace {
 
 using vmcs::Field;
-
-constexpr std::uint8_t cpuid{10};
-constexpr std::uint8_t io{30};
-
-// The tests' small recording: 1,000 round trips, 400 by CPUID and 600 by I/O.
-struct Fixture {
-    explicit Fixture(db::Mode mode = db::Mode::trap) : file{(folder / "a.db").string()} {
-        test::write_sample(file, mode);
-    }
-
-    [[nodiscard]] HeatmapPtr heatmap(const Filter& filter = {}) {
-        const auto read{source.heatmap({{file, 0}, filter, {{file, 1}}})};
-        return read ? read.value() : nullptr;
-    }
-
-    test::TemporaryFolder folder;
-    std::string file;
-    RecordingSource source;
-};
-
-[[nodiscard]] CellRate rate(const HeatmapData& data, Field field, std::uint8_t reason) {
-    for (std::size_t i{0}; i < data.matrix.columns.size(); ++i) {
-        if (data.matrix.columns[i].reason == reason) return data.matrix.at(vmcs::index_of(field), i);
-    }
-    return {-1, -1};
-}
+using Fixture = HeatmapFixture;
 
 // Lightness as the CIE has it (CIE 15:2004, L*).
 [[nodiscard]] double lightness(const QColor& color) {
@@ -86,14 +61,6 @@ void HeatmapTest::rates_are_those_of_the_recording() {
     Filter one{};
     one.reasons = {cpuid};
     QCOMPARE(on.heatmap(one)->matrix.columns.size(), std::size_t{1});
-}
-
-void HeatmapTest::sampled_rates_are_of_all_accesses() {
-    Fixture on{db::Mode::sample};
-    const HeatmapPtr heatmap{on.heatmap()};
-    QVERIFY(heatmap->matrix.complete);
-    QCOMPARE(rate(*heatmap, Field::exit_reason, cpuid).reads, 1.0);   // shadowed: by the sample
-    QCOMPARE(rate(*heatmap, Field::ept_pointer, io).writes, 1.0 / 6); // trapped: by all
 }
 
 void HeatmapTest::a_shadowed_access_is_not_taken_for_none() {

@@ -6,6 +6,7 @@
 #include "tests/link/host/fake_vmm.hpp"
 
 #include <QTest>
+#include <cmath>
 #include <limits>
 
 namespace shadowtune::gui {
@@ -100,6 +101,56 @@ void LiveTest::a_slow_vmm_is_tuned() {
     QTRY_VERIFY_WITH_TIMEOUT(on.window.messages().words().contains("accepted"), 3 * patience_ms);
     QTRY_VERIFY_WITH_TIMEOUT(on.window.messages().words().contains("in force"), 3 * patience_ms);
     QCOMPARE(on.fake.mode(), link::Mode::tuned);
+}
+
+void LiveTest::sampled_rates_come_with_intervals_data() {
+    QTest::addColumn<bool>("own");
+    QTest::newRow("profile of this session") << true;
+    QTest::newRow("profile of somebody else") << false;
+}
+
+// Each second sampled round trip reads guest_rip twice, and one of 64 is sampled: one read per round trip,
+// which nobody sees in the others.
+void LiveTest::sampled_rates_come_with_intervals() {
+    QFETCH(const bool, own);
+    link::test::FakeOptions options{};
+    options.sampled_each = 200;
+    Fixture on{options};
+    on.open();
+    QTRY_VERIFY_WITH_TIMEOUT(on.state() == State::connected && on.has_map(), patience_ms);
+    const auto field{vmcs::index_of(vmcs::Field::guest_rip)};
+    tuner::Profile profile{};
+    profile.name = "own";
+    profile.sets.read.set(field);
+    if (own) on.window.live().session().apply(profile);
+    on.window.live().session().set_mode(link::Mode::sample, link::test::fake_sample_interval);
+    const auto shown{[&] { return on.window.heatmap().data(); }};
+    QTRY_VERIFY_WITH_TIMEOUT(shown()->recording->totals.sampled_round_trips >= 400, patience_ms);
+    QVERIFY(on.window.live().words().contains("mode sample 1 in 64"));
+    QVERIFY(on.window.live().words().contains("sampled)"));
+    QCOMPARE(shown()->recording->knows_in_force(), own);
+    QCOMPARE(shown()->recording->in_force().read.test(field), own);
+
+    const auto check{[&](std::size_t column, std::uint64_t sampled) {
+        const HeatmapPtr data{shown()};
+        QVERIFY(data->matrix.complete && data->matrix.estimated);
+        QCOMPARE(data->matrix.at(field, column).reads, 1.0);
+        const auto interval{cell_interval(data->matrix, *data->recording, data->timeline.get(), field, column,
+                                          db::Access::read)};
+        QVERIFY(interval.has_value());
+        // Deviations of 1 each: 1.96 standard errors, and a little less, for one of 64 is known.
+        const double half{1.96 / std::sqrt(static_cast<double>(sampled))};
+        QVERIFY(interval->low < 1 - 0.8 * half && interval->low > 1 - 1.2 * half);
+        QVERIFY(interval->high > 1 + 0.8 * half && interval->high < 1 + 1.2 * half);
+        for (const QString& words :
+             {cell_tooltip(*data, field, column, {}), cell_words(*data, field, column, Accesses::both)})
+            QVERIFY2(words.contains("95 %: " + rate_text(interval->low)), qPrintable(words));
+    }};
+    QCOMPARE(*shown()->matrix.columns[0].reason, link::test::fake_reason);
+    check(0, shown()->recording->totals.sampled_round_trips);
+    on.window.filter().change("time", [](Filter& filter) { filter.axis = Axis::time; });
+    QTRY_VERIFY_WITH_TIMEOUT(shown()->timeline && !shown()->timeline->steps.empty(), patience_ms);
+    check(shown()->matrix.columns.size() - 1, options.sampled_each);
 }
 
 void LiveTest::a_lost_link_loses_nothing() {

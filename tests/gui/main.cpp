@@ -27,8 +27,9 @@ template <typename... Classes>
 } // namespace
 
 int main(int argc, char** argv) {
-    const auto tests{find<gui::CompareTest, gui::FilterTest, gui::HeatmapTest, gui::LiveTest,
-                          gui::ProfileTest, gui::TourTest, gui::WindowTest>(argc > 1 ? argv[1] : "")};
+    const auto tests{
+        find<gui::CompareTest, gui::FilterTest, gui::HabitsTest, gui::HeatmapTest, gui::LiveTest,
+             gui::ProfileTest, gui::SampleTest, gui::TourTest, gui::WindowTest>(argc > 1 ? argv[1] : "")};
     if (!tests) {
         std::fprintf(stderr, "gui_tests: name a class of tests/gui/tests.hpp\n");
         return 2;

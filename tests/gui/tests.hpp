@@ -20,7 +20,6 @@ class HeatmapTest : public QObject {
 private slots:
     void scales_grow_evenly_in_lightness();
     void rates_are_those_of_the_recording();
-    void sampled_rates_are_of_all_accesses();
     void a_shadowed_access_is_not_taken_for_none();
     void time_adds_up_to_the_whole();
     void recordings_of_one_workload_are_weighted();
@@ -32,6 +31,14 @@ private slots:
     void csv_has_every_cell();
     void the_loader_answers_the_newest();
     void bad_files_are_refused_in_words();
+};
+
+class SampleTest : public QObject {
+    Q_OBJECT
+private slots:
+    void rates_are_of_all_accesses();
+    void rates_over_time_are_of_all_accesses();
+    void a_mean_of_samples_has_an_interval();
 };
 
 class ProfileTest : public QObject {
@@ -82,6 +89,18 @@ private slots:
     void wild_figures_are_no_crash();
     void a_recording_that_grows_is_followed();
     void decisions_are_shown();
+    void decisions_are_marked_on_the_timeline();
+};
+
+class HabitsTest : public QObject {
+    Q_OBJECT
+private slots:
+    void the_command_line_is_read();
+    void what_is_shown_is_copied();
+    void trees_are_tables_too();
+    void two_profiles_are_compared();
+    void the_grid_is_crisp_at_twice_the_scale();
+    void commands_to_nobody_say_how_to_connect();
 };
 
 class LiveTest : public QObject {
@@ -89,6 +108,8 @@ class LiveTest : public QObject {
 private slots:
     void a_vmm_is_watched_and_tuned();
     void a_slow_vmm_is_tuned();
+    void sampled_rates_come_with_intervals_data();
+    void sampled_rates_come_with_intervals();
     void a_lost_link_loses_nothing();
     void a_bad_address_is_told();
     void the_zoos_list_is_read();

@@ -3,34 +3,29 @@
 #include "gui/view/compare_page.hpp"
 #include "gui/view/exports.hpp"
 #include "gui/view/heatmap_page.hpp"
-#include "gui/view/main_window.hpp"
 #include "gui/view/message_bar.hpp"
 #include "gui/view/timeline_view.hpp"
 #include "lab/zoo.hpp"
 #include "tests/db/sample_recording.hpp"
 #include "tests/gui/tests.hpp"
+#include "tests/gui/window_fixture.hpp"
 
 #include <QDir>
-#include <QElapsedTimer>
 #include <QFile>
 #include <QImage>
 #include <QScrollBar>
-#include <QTest>
 #include <QtEndian>
+#include <ctime>
 #include <fstream>
 
 namespace shadowtune::gui {
 
 namespace {
 
-constexpr int patience_ms{20'000};
 constexpr double least_frames_per_second{30};
-constexpr qint64 most_first_heatmap_ms{1'000};
+constexpr double most_first_heatmap_seconds{1};
 constexpr long most_memory_kib{300 * 1024};
-
-[[nodiscard]] bool settles(MainWindow& window) {
-    return QTest::qWaitFor([&] { return window.is_settled(); }, patience_ms);
-}
+constexpr double mebi{1024 * 1024};
 
 // Of this process, in KiB: proc(5).
 [[nodiscard]] long peak_memory_kib() {
@@ -42,18 +37,32 @@ constexpr long most_memory_kib{300 * 1024};
     return 0;
 }
 
-// While panning and zooming, by whole pictures of the view.
-[[nodiscard]] double frames_per_second(HeatmapView& view) {
-    constexpr int frames{60};
-    QElapsedTimer clock{};
-    clock.start();
+// Of all threads of this process since its start: what a busy machine gives to others is not in it.
+[[nodiscard]] double processor_seconds() {
+    timespec now{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+// Processor time of whole pictures of the view, while panning and zooming.
+struct FrameTimes {
+    double mean{0};
+    double longest{0};
+};
+[[nodiscard]] FrameTimes frame_times(HeatmapView& view) {
+    constexpr int frames{120};
+    FrameTimes times{};
     for (int i{0}; i < frames; ++i) {
+        const double before{processor_seconds()};
         view.verticalScrollBar()->setValue(i * 7 % std::max(view.verticalScrollBar()->maximum(), 1));
         view.horizontalScrollBar()->setValue(i * 11 % std::max(view.horizontalScrollBar()->maximum(), 1));
         if (i % 10 == 5) view.zoom(i % 20 == 5 ? 1.3 : 0.7, view.viewport()->rect().center());
         static_cast<void>(view.grab());
+        const double took{processor_seconds() - before};
+        times.mean += took / frames;
+        times.longest = std::max(times.longest, took);
     }
-    return frames * 1000.0 / static_cast<double>(std::max<qint64>(clock.elapsed(), 1));
+    return times;
 }
 
 // tests/gui/CMakeLists.txt unpacks it.
@@ -215,20 +224,25 @@ void TourTest::a_large_recording_is_quick() {
     if (file.isEmpty()) QSKIP("needs LARGE_RECORDING, a file of scripts/make-large-recording");
     MainWindow window{Options{}};
     window.show();
+    const double before{processor_seconds()};
     window.open(file);
     QVERIFY(QTest::qWaitFor([&] { return window.first_heatmap_ms() >= 0; }, patience_ms));
-    qInfo("first heatmap after %lld ms", window.first_heatmap_ms());
-    QVERIFY(window.first_heatmap_ms() < most_first_heatmap_ms);
+    const double first{processor_seconds() - before};
+    qInfo("%.0f MiB: first heatmap after %.2f s of processor time, %.2f s by the clock, %ld MiB",
+          static_cast<double>(QFile{file}.size()) / mebi, first,
+          static_cast<double>(window.first_heatmap_ms()) / 1'000, peak_memory_kib() / 1024);
     QVERIFY(QTest::qWaitFor([&] { return window.is_settled(); }, 10 * patience_ms));
     window.filter().change("tour", [](Filter& filter) {
         filter.axis = Axis::time;
         filter.rows.hide_cold = false;
     });
     QVERIFY(settles(window));
-    const double frames{frames_per_second(window.heatmap_page().view())};
-    qInfo("%d rows, %d columns: %.0f frames a second, at most %ld MiB", window.heatmap().rowCount(),
-          window.heatmap().columnCount(), frames, peak_memory_kib() / 1024);
-    QVERIFY(frames > least_frames_per_second);
+    const FrameTimes frames{frame_times(window.heatmap_page().view())};
+    qInfo("%d rows, %d columns: %.0f frames a second of processor time, the longest %.1f ms; at most %ld MiB",
+          window.heatmap().rowCount(), window.heatmap().columnCount(), 1 / frames.mean,
+          frames.longest * 1'000, peak_memory_kib() / 1024);
+    QVERIFY(first < most_first_heatmap_seconds);
+    QVERIFY(1 / frames.longest > least_frames_per_second);
     QVERIFY(peak_memory_kib() < most_memory_kib);
 }
 

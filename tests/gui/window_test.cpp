@@ -1,16 +1,17 @@
 #include "gui/model/loader.hpp"
 #include "gui/view/bitmap_page.hpp"
-#include "gui/view/command_palette.hpp"
 #include "gui/view/decisions_view.hpp"
 #include "gui/view/heatmap_page.hpp"
-#include "gui/view/main_window.hpp"
 #include "gui/view/message_bar.hpp"
 #include "gui/view/timeline_view.hpp"
 #include "tests/db/sample_recording.hpp"
 #include "tests/gui/tests.hpp"
+#include "tests/gui/window_fixture.hpp"
 
-#include <QAction>
-#include <QTest>
+#include <QApplication>
+#include <QHelpEvent>
+#include <QToolTip>
+#include <QUndoStack>
 #include <fstream>
 #include <limits>
 #include <random>
@@ -19,21 +20,9 @@ namespace shadowtune::gui {
 
 namespace {
 
-constexpr int patience_ms{20'000};
 // SQLite's file format, 1.3.
 constexpr std::size_t sqlite_header{100};
 constexpr int user_version_place{60};
-
-[[nodiscard]] bool settles(MainWindow& window) {
-    return QTest::qWaitFor([&] { return window.is_settled(); }, patience_ms);
-}
-
-[[nodiscard]] QAction* command(const MainWindow& window, const QString& name) {
-    for (QAction* const action : commands_of(window)) {
-        if (QString{action->text()}.remove('&').startsWith(name)) return action;
-    }
-    return nullptr;
-}
 
 } // namespace
 
@@ -255,6 +244,47 @@ void WindowTest::decisions_are_shown() {
     QCOMPARE(model.index(0, 0, retuned).data().toString(), "guest_rip");
     QCOMPARE(model.index(0, DecisionsView::action_column, retuned).data().toString(), "- → R");
     QVERIFY(model.index(0, DecisionsView::why_column, retuned).data().toString().contains("∞"));
+}
+
+void WindowTest::decisions_are_marked_on_the_timeline() {
+    QUndoStack undo{};
+    FilterState filter{undo};
+    TimelineView view{filter};
+    view.resize(600, 150);
+    TimelineData data{};
+    for (const std::uint32_t snapshot : {1U, 2U, 3U, 4U}) {
+        data.moments.push_back({});
+        data.moments.back().sequence = snapshot;
+        data.moments.back().at_ms = 10'000 * snapshot;
+        if (snapshot != 1) data.steps.push_back({{snapshot - 1, snapshot}, 100, {}, {}});
+    }
+    const auto shown{[&] {
+        view.show_timeline(std::make_shared<const TimelineData>(data));
+        return view.grab().toImage();
+    }};
+    const QImage without{shown()};
+    // Before the recording began, in its middle step, and behind its end.
+    for (const auto& [at_ms, action] :
+         {std::pair{1'000, "start"}, std::pair{25'000, "retune"}, std::pair{90'000, "keep"}})
+        data.decisions.push_back({at_ms, 2, 0, 0, action, 1, 0, 0, "cycles", "since <5 % trap", {}});
+    const QImage with{shown()};
+    const auto changed_in_third{[&](int third) {
+        for (int x{third * with.width() / 3}; x < (third + 1) * with.width() / 3; ++x) {
+            for (int y{0}; y < with.height(); ++y) {
+                if (with.pixel(x, y) != without.pixel(x, y)) return true;
+            }
+        }
+        return false;
+    }};
+    const QStringList lines{view.as_csv().split('\n')};
+    for (const auto& [step, action] : {std::pair{0, "start"}, std::pair{1, "retune"}, std::pair{2, "keep"}}) {
+        QVERIFY2(changed_in_third(step), action);
+        QVERIFY2(lines[step + 1].endsWith(QString{","} + action), qPrintable(lines[step + 1]));
+        const QPoint place{100 + 200 * step, 75};
+        QHelpEvent ask{QEvent::ToolTip, place, view.mapToGlobal(place)};
+        QVERIFY(QApplication::sendEvent(&view, &ask));
+        QVERIFY2(QToolTip::text().contains(QString{"<b>%1</b>: since &lt;5 % trap"}.arg(action)), action);
+    }
 }
 
 } // namespace shadowtune::gui

@@ -36,24 +36,38 @@ CounterRecord fake_counter(std::size_t counter, std::uint64_t n) {
 }
 
 std::vector<Message> fake_snapshot(std::uint32_t id, std::uint16_t vcpu, std::uint64_t n, Mode mode,
-                                   std::uint32_t generation, std::uint32_t since) {
+                                   std::uint32_t generation, std::uint32_t since, std::uint64_t sampled) {
+    std::vector<CounterRecord> records{};
+    for (std::size_t i{0}; i < fake_records; ++i)
+        records.push_back(fake_counter(i, n));
+    if (sampled != 0) {
+        const vmcs::Encoding rip{vmcs::encoding_of(vmcs::Field::guest_rip)};
+        const auto add{[&](vmcs::Encoding encoding, Counted counted, std::uint64_t count) {
+            records.push_back({encoding, static_cast<std::uint8_t>(counted), fake_reason, count});
+        }};
+        records.back().count += sampled * fake_sample_interval;
+        add(0, Counted::sampled_round_trips, sampled);
+        add(rip, Counted::sampled_reads, sampled);
+        add(rip, Counted::squared_reads, 2 * sampled);
+    }
     SnapshotHead head{};
     head.id = id;
     head.vcpu = vcpu;
     head.number = static_cast<std::uint32_t>(n);
     head.since = since;
-    head.parts = fake_parts;
+    head.parts = static_cast<std::uint16_t>((records.size() + records_per_part - 1) / records_per_part);
     head.tsc = n * 1000;
-    head.round_trips = n;
+    head.round_trips = n + sampled * fake_sample_interval;
     head.mode = static_cast<std::uint8_t>(mode);
+    if (mode == Mode::sample) head.sample_interval = fake_sample_interval;
     head.generation = generation;
     std::vector<Message> messages{{MessageType::snapshot_head, bytes_of(head)}};
-    for (std::uint16_t part{0}; part < fake_parts; ++part) {
+    for (std::uint16_t part{0}; part < head.parts; ++part) {
         const std::size_t first{part * records_per_part};
-        const std::size_t count{std::min(records_per_part, fake_records - first)};
+        const std::size_t count{std::min(records_per_part, records.size() - first)};
         Bytes payload{bytes_of(SnapshotPart{id, vcpu, part, static_cast<std::uint16_t>(count)})};
         for (std::size_t i{first}; i < first + count; ++i) {
-            const Bytes record{bytes_of(fake_counter(i, n))};
+            const Bytes record{bytes_of(records[i])};
             payload.insert(payload.end(), record.begin(), record.end());
         }
         messages.push_back({MessageType::snapshot_part, std::move(payload)});
@@ -166,13 +180,14 @@ void FakeVmm::take(const Frame& frame) {
         if (!read_record(frame.payload, request)) return;
         // Time passes between two requests, and so it does when one request comes twice.
         ++m_snapshots;
+        if (m_mode == Mode::sample) m_sampled += m_options.sampled_each;
         const std::uint64_t n{m_options.counts_go_back && m_snapshots > 1 ? 1000 - m_snapshots
                                                                           : 1000 + m_snapshots};
         // All counters change, so the differences are all of them.
         const bool knows{request.known != 0 && request.known == m_last_number};
         for (std::uint16_t vcpu{0}; vcpu < m_options.vcpus; ++vcpu) {
-            for (const Message& message :
-                 fake_snapshot(command.id, vcpu, n, m_mode, m_generation, knows ? m_last_number : 0))
+            for (const Message& message : fake_snapshot(command.id, vcpu, n, m_mode, m_generation,
+                                                        knows ? m_last_number : 0, m_sampled))
                 send(message.type, message.payload);
         }
         m_last_number = static_cast<std::uint32_t>(n);
@@ -359,6 +374,7 @@ void FakeVmm::reboot(std::uint64_t boot_id, bool silent) {
     const std::lock_guard lock{m_mutex};
     m_options.boot_id = boot_id;
     m_snapshots = 0;
+    m_sampled = 0;
     m_generation = 0;
     m_answered.clear();
     m_sequence = 0;

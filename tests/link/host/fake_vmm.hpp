@@ -43,7 +43,10 @@ struct Message {
 };
 [[nodiscard]] std::vector<Message> fake_snapshot(std::uint32_t id, std::uint16_t vcpu, std::uint64_t n,
                                                  Mode mode = Mode::trap, std::uint32_t generation = 0,
-                                                 std::uint32_t since = 0);
+                                                 std::uint32_t since = 0, std::uint64_t sampled = 0);
+// Where that is not 0, `sampled` round trips, besides: an even number, each second of which read guest_rip
+// twice, and the others not at all. They are one in so many of all that were made meanwhile.
+inline constexpr std::uint16_t fake_sample_interval{64};
 
 struct FakeOptions {
     std::uint16_t vcpus{1};
@@ -56,6 +59,7 @@ struct FakeOptions {
     bool counts_go_back{false};                // from the second snapshot on
     unsigned busy_answers{0};                  // commands answered with busy before one is taken
     CommandStatus refuse{CommandStatus::done}; // other: every command is refused so
+    unsigned sampled_each{0};                  // round trips that a snapshot in mode sample has more; even
     bool chatter{false};                       // log lines, unknown and malformed frames between the answers
     unsigned seed{1};
     // L1's; none: it has run no L2 yet. From the third time that it is asked for.
@@ -125,6 +129,7 @@ private:
     bool m_broken{false};
     std::uint16_t m_sequence{0};
     std::uint64_t m_snapshots{0};
+    std::uint64_t m_sampled{0};
     std::uint32_t m_last_number{0};
     unsigned m_fingerprints{0};
     Bytes m_saved;
