@@ -150,8 +150,8 @@ TEST_F(RecorderTest, StopTakesALastSnapshot) {
     expect_counts(*database, summary.value().recordings.at(0));
 }
 
-// The first snapshot is stored, the fingerprint still asked for: from on_begin() on a caller lets a signal end
-// the recording, and no longer the session.
+// The first snapshot is stored, the fingerprint still asked for: from on_begin() on a caller lets a signal
+// end the recording, and no longer the session.
 TEST_F(RecorderTest, StopWithinTheFirstPollTakesALastSnapshot) {
     FakeVmm vmm{{}};
     vmm.listen_unix(link_path);
