@@ -68,7 +68,7 @@ void count(Vcpu& vcpu, const FieldAccess& access, link::Access kind) {
     return value;
 }
 
-void write_field(Vcpu& vcpu, FieldPart part, std::uint64_t value) {
+[[gnu::always_inline]] inline void write_field(Vcpu& vcpu, FieldPart part, std::uint64_t value) {
     if (part.high_half) fetch_field(vcpu, part.field);
     vcpu.vmcs12.write(part.field, with_part(part, vcpu.vmcs12.get(part.field), value));
     shadow::update_field(vcpu, part.field);

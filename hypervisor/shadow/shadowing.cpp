@@ -112,12 +112,8 @@ void end_sampling(nested::Vcpu& vcpu) {
     set_aside(vcpu, false);
 }
 
-void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field) {
-    if (!vcpu.in_force->sets.read.test(field)) return;
-    if (vcpu.shadow_stands_aside) {
-        if (!vcpu.delivery.brings(field)) vcpu.vmcs12.note_moved(field);
-        return;
-    }
+void update_shadow(nested::Vcpu& vcpu, vmcs::FieldIndex field) {
+    if (vcpu.shadow_stands_aside) return vcpu.vmcs12.note_moved(field);
     vmcs::FieldSet one{};
     one.set(field);
     vcpu.shadow.fill(vcpu.hardware, one, vcpu.vmcs12);

@@ -50,7 +50,12 @@ void settle_counts(nested::Vcpu& vcpu);
 void close_sample(nested::Vcpu& vcpu);
 
 // L0 changed one field of vmcs12 while L1 runs: the shadow follows where L1 may read it there.
-void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field);
+void update_shadow(nested::Vcpu& vcpu, vmcs::FieldIndex field);
+[[gnu::always_inline]] inline void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field) {
+    if (!vcpu.in_force->sets.read.test(field)) return;
+    const bool comes_later{vcpu.shadow_stands_aside && vcpu.delivery.brings(field)};
+    if (!comes_later) update_shadow(vcpu, field);
+}
 
 [[nodiscard]] inline bool is_at_newest(const nested::Vcpu& vcpu) {
     return vcpu.in_force == &vcpu.machine.generations.newest();
