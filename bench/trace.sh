@@ -25,7 +25,20 @@ TEXT
     TRACE_PID=$!
 }
 
-trace_window() { kill -INT "$(cat "$WORK/bochs.pid")"; }
+# A window soon, unless the machine has not begun.
+request_window() { kill -INT "$(cat "$WORK/bochs.pid")"; }
+
+# Of a machine that runs. Returns when the window is whole, for another request would cut it short; or when the machine has ended.
+trace_window() {
+    local whole deadline=$((SECONDS + 120))
+    whole=$(grep -ac "Tracing disabled" "$OUTPUT" || true)
+    request_window
+    while [ "$(grep -ac "Tracing disabled" "$OUTPUT" || true)" -eq "$whole" ]; do
+        kill -0 "$LAB_PID" 2>/dev/null || break
+        [ "$SECONDS" -lt "$deadline" ] || die "Bochs printed no whole window in 120 s"
+        sleep 0.1
+    done
+}
 
 # After the lab's end.
 trace_end() { wait "$TRACE_PID" || die "Bochs' trace could not be read"; rm -f "$WORK/trace"; }
