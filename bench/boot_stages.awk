@@ -1,5 +1,5 @@
 # Bochs' trace while a machine boots, looked at now and then: whose instruction it is, and the ticks since the look before.
-# -v windows=PREFIX: the table goes to PREFIX.stages.
+# -v windows=PREFIX: the table goes to the file PREFIXstages.
 function whose(place) {
     if (place ~ /^0010:ffffffff/) return "L1: kernel"
     if (place ~ /^0008:ffffffff/) return "L0"

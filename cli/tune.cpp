@@ -62,7 +62,9 @@ struct Options {
                  {profile.cost_unit},
                  {"added", Table::Align::left}}};
     vmcs::FieldSet before{};
-    for (const auto& [sets, effect] : profile.curve) {
+    for (const auto& point : profile.curve) {
+        const vmcs::ShadowSets& sets{point.sets};
+        const tuner::Effect& effect{point.effect};
         std::string added{};
         (sets.read - before).for_each([&](vmcs::FieldIndex index) {
             added += (added.empty() ? "" : ", ") + std::string{vmcs::catalogue[index].symbol} +

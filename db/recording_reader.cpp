@@ -205,7 +205,8 @@ Result<void, Error> RecordingReader::read_round_trips(Totals& totals, SnapshotRa
     const std::pair<std::string, std::array<std::uint64_t, vmcs::reason_slots>*> tables[]{
         {"round_trip_count", &totals.round_trips_by_reason},
         {"sampled_round_trip_count", &totals.sampled_round_trips_by_reason}};
-    for (const auto& [table, counts] : tables) {
+    for (const auto& [table, by_reason] : tables) {
+        auto& counts{*by_reason};
         auto done{each_row(
             *m_database,
             "SELECT reason, sum(count) FROM (" + differences_in(table, "reason", {"count"}) +
@@ -213,7 +214,7 @@ Result<void, Error> RecordingReader::read_round_trips(Totals& totals, SnapshotRa
             [&](const Statement& row) -> Result<void, Error> {
                 if (row.bits(0) >= vmcs::reason_slots)
                     return damaged(*m_database, "an unknown exit reason is counted");
-                (*counts)[row.bits(0)] = row.bits(1);
+                counts[row.bits(0)] = row.bits(1);
                 return {};
             },
             m_info.id, totals.range.from, totals.range.to, starts.from, starts.to, vcpu_of(totals))};

@@ -157,7 +157,7 @@ private:
                                                                       bool only_complete) const;
     // Takes by how much each of a table's counts has grown since the snapshot read before.
     struct Growth;
-    using TakeGrowth = std::function<Result<void, Error>(Step&, const Growth&)>;
+    using TakeGrowth = std::function<void(Step&, const Growth&)>;
     [[nodiscard]] Result<void, Error> each_growth(std::string_view table, std::string_view columns,
                                                   std::vector<Step>& steps, SnapshotRange starts,
                                                   bool only_complete, const TakeGrowth& take) const;

@@ -123,14 +123,15 @@ Result<std::vector<Step>, Error> RecordingReader::steps(SnapshotRange range, std
 }
 
 struct RecordingReader::Growth {
-    std::uint64_t encoding{0};
+    vmcs::FieldIndex field{0};
     Access access{Access::read};
     std::uint8_t reason{0};
     std::uint64_t count{0};
     std::uint64_t squares{0};
 };
 
-// `columns`: encoding, access, reason, count and squares, of the table `c`.
+// `columns`: encoding, access, reason, count and squares, of the table `c`; encoding 0, a field as others
+// are, where it has none.
 Result<void, Error> RecordingReader::each_growth(std::string_view table, std::string_view columns,
                                                  std::vector<Step>& steps, SnapshotRange starts,
                                                  bool only_complete, const TakeGrowth& take) const {
@@ -149,18 +150,19 @@ Result<void, Error> RecordingReader::each_growth(std::string_view table, std::st
     return each_row(
         *m_database, sql,
         [&](const Statement& row) -> Result<void, Error> {
-            if (row.bits(4) >= vmcs::reason_slots)
-                return damaged(*m_database, "an access has an unknown exit reason");
+            const vmcs::FieldIndex field{vmcs::find(row.bits(2))};
+            if (field == vmcs::no_field || row.bits(4) >= vmcs::reason_slots)
+                return damaged(*m_database, "an access has an unknown field or exit reason");
             const std::uint64_t key{(row.bits(1) << 32) | (row.bits(2) << 16) | (row.bits(3) << 8) |
                                     row.bits(4)};
             Counts& before{last[key]};
-            const Growth growth{row.bits(2), row.integer(3) == 0 ? Access::read : Access::write,
+            const Growth growth{field, row.integer(3) == 0 ? Access::read : Access::write,
                                 static_cast<std::uint8_t>(row.bits(4)), row.bits(5) - before.count,
                                 row.bits(6) - before.squares};
             before = {row.bits(5), row.bits(6)};
             Step* const step{step_at(steps, static_cast<std::uint32_t>(row.integer(0)))};
-            if (step == nullptr || growth.reason == vmcs::no_round_trip) return {};
-            return take(*step, growth);
+            if (step != nullptr && growth.reason != vmcs::no_round_trip) take(*step, growth);
+            return {};
         },
         m_info.id, starts.from, range.from, range.to, only_complete, starts.to);
 }
@@ -168,32 +170,24 @@ Result<void, Error> RecordingReader::each_growth(std::string_view table, std::st
 Result<void, Error> RecordingReader::read_step_counts(std::vector<Step>& steps, SnapshotRange starts,
                                                       bool only_complete) const {
     return each_growth("access_count", "c.encoding, c.access, c.reason, c.count, 0", steps, starts,
-                       only_complete, [this](Step& step, const Growth& growth) -> Result<void, Error> {
-                           const vmcs::FieldIndex field{vmcs::find(growth.encoding)};
-                           if (field == vmcs::no_field)
-                               return damaged(*m_database, "an access has an unknown field");
-                           (growth.access == Access::read ? step.reads : step.writes)[field] += growth.count;
-                           return {};
+                       only_complete, [](Step& step, const Growth& growth) {
+                           auto& counts{growth.access == Access::read ? step.reads : step.writes};
+                           counts[growth.field] += growth.count;
                        });
 }
 
 Result<void, Error> RecordingReader::read_step_samples(std::vector<Step>& steps, SnapshotRange starts,
                                                        bool only_complete) const {
-    auto done{each_growth("sampled_round_trip_count", "0, 0, c.reason, c.count, 0", steps, starts,
-                          only_complete, [](Step& step, const Growth& growth) -> Result<void, Error> {
-                              step.sampled_round_trips += growth.count;
-                              return {};
-                          })};
+    auto done{
+        each_growth("sampled_round_trip_count", "0, 0, c.reason, c.count, 0", steps, starts, only_complete,
+                    [](Step& step, const Growth& growth) { step.sampled_round_trips += growth.count; })};
     if (!done) return done;
-    done = each_growth(
-        "sampled_count", "c.encoding, c.access, c.reason, c.count, c.squares", steps, starts, only_complete,
-        [this](Step& step, const Growth& growth) -> Result<void, Error> {
-            const vmcs::FieldIndex field{vmcs::find(growth.encoding)};
-            if (field == vmcs::no_field) return damaged(*m_database, "a sampled access has an unknown field");
-            if (growth.count != 0)
-                step.sampled.push_back({field, growth.access, growth.reason, growth.count, growth.squares});
-            return {};
-        });
+    done = each_growth("sampled_count", "c.encoding, c.access, c.reason, c.count, c.squares", steps, starts,
+                       only_complete, [](Step& step, const Growth& growth) {
+                           if (growth.count != 0)
+                               step.sampled.push_back({growth.field, growth.access, growth.reason,
+                                                       growth.count, growth.squares});
+                       });
     for (Step& step : steps)
         merge(step.sampled);
     return done;

@@ -65,8 +65,9 @@ std::map<vmcs::FieldIndex, MeasuredRate> mean_rates(const vmcs::FieldSet& fields
                                                     std::span<const WeightedWorkload> mix) {
     std::map<vmcs::FieldIndex, MeasuredRate> rates{};
     const double total{total_weight(mix)};
-    for (const auto& [workload, weight] : mix) {
-        const double share{weight / total / static_cast<double>(workload.round_trips)};
+    for (const WeightedWorkload& one : mix) {
+        const Workload& workload{one.workload};
+        const double share{one.weight / total / static_cast<double>(workload.round_trips)};
         fields.for_each([&](vmcs::FieldIndex index) {
             MeasuredRate& rate{rates[index]};
             rate.reads += static_cast<double>(workload.fields[index].reads_in_round_trips) * share;

@@ -12,6 +12,19 @@
 
 namespace shadowtune::vmcs {
 
+namespace detail {
+
+// Calls visit(0) to visit(words - 1) without a loop, for the paths that count.
+template <std::size_t words, typename Visit>
+constexpr void in_each_word(Visit visit) {
+    [&]<std::size_t... w>(std::index_sequence<w...>) {
+        (visit(w), ...);
+    }
+    (std::make_index_sequence<words>{});
+}
+
+} // namespace detail
+
 class FieldSet {
 public:
     static constexpr std::size_t words{(field_count + 63) / 64};
@@ -39,7 +52,7 @@ public:
 
     [[nodiscard]] constexpr bool empty() const {
         std::uint64_t any{0};
-        in_each_word([&](std::size_t w) { any |= m_words[w]; });
+        detail::in_each_word<words>([&](std::size_t w) { any |= m_words[w]; });
         return any == 0;
     }
 
@@ -56,7 +69,7 @@ public:
     // The same for the members of both sets.
     template <typename Visit>
     static constexpr void for_each_in_both(const FieldSet& a, const FieldSet& b, Visit visit) {
-        in_each_word([&](std::size_t w) {
+        detail::in_each_word<words>([&](std::size_t w) {
             for (std::uint64_t rest{a.m_words[w] & b.m_words[w]}; rest != 0; rest &= rest - 1) {
                 visit(static_cast<FieldIndex>(w * 64 + static_cast<unsigned>(std::countr_zero(rest))));
             }
@@ -80,15 +93,15 @@ public:
     }
 
     constexpr FieldSet& operator|=(const FieldSet& other) {
-        in_each_word([&](std::size_t w) { m_words[w] |= other.m_words[w]; });
+        detail::in_each_word<words>([&](std::size_t w) { m_words[w] |= other.m_words[w]; });
         return *this;
     }
     constexpr FieldSet& operator&=(const FieldSet& other) {
-        in_each_word([&](std::size_t w) { m_words[w] &= other.m_words[w]; });
+        detail::in_each_word<words>([&](std::size_t w) { m_words[w] &= other.m_words[w]; });
         return *this;
     }
     constexpr FieldSet& operator-=(const FieldSet& other) {
-        in_each_word([&](std::size_t w) { m_words[w] &= ~other.m_words[w]; });
+        detail::in_each_word<words>([&](std::size_t w) { m_words[w] &= ~other.m_words[w]; });
         return *this;
     }
     [[nodiscard]] friend constexpr FieldSet operator|(FieldSet a, const FieldSet& b) { return a |= b; }
@@ -97,14 +110,6 @@ public:
     [[nodiscard]] friend constexpr bool operator==(const FieldSet&, const FieldSet&) = default;
 
 private:
-    // Without a loop, for the paths that count.
-    template <typename Visit>
-    static constexpr void in_each_word(Visit visit) {
-        [&]<std::size_t... w>(std::index_sequence<w...>) {
-            (visit(w), ...);
-        }
-        (std::make_index_sequence<words>{});
-    }
     [[nodiscard]] static constexpr std::uint64_t bit(FieldIndex index) {
         return std::uint64_t{1} << (index % 64);
     }

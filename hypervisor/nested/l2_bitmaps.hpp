@@ -39,8 +39,9 @@ void note_l2_writable(Vcpu& vcpu, std::uint64_t address, unsigned page_shift);
 // Points vmcs02 at the tables composed for L1's EPTP; its place may have changed since the last entry.
 void set_l2_ept(Vcpu& vcpu);
 
-// Loads vmcs02's timer with the smaller of what is left of L1's and L0's own: the last thing before L2 runs.
+// A part of load_l2_timer().
 void load_another_timer_value(Vcpu& vcpu);
+// Loads vmcs02's timer with the smaller of what is left of L1's and L0's own: the last thing before L2 runs.
 [[gnu::always_inline]] inline void load_l2_timer(Vcpu& vcpu) {
     const bool has_own_alone{!vcpu.timer.is_active() && !vcpu.timer.expires() && !vcpu.bitmaps_until_exit};
     if (!has_own_alone || vcpu.timer_loaded != vcpu.backstop) load_another_timer_value(vcpu);

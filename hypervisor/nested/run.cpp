@@ -51,13 +51,11 @@ void pass_on_nmi(Vcpu& vcpu) {
 [[nodiscard]] bool handle_access(Vcpu& vcpu, std::uint32_t reason, std::uint64_t now) {
     constexpr std::uint64_t most_in_a_row{64};
     if (vcpu.statistics.vm_exits % most_in_a_row == 0) return false;
-    if (reason == static_cast<std::uint32_t>(vmcs::ExitReason::vmread)) {
-        if (!access_plainly<link::Access::read>(vcpu)) return false;
-    } else if (reason == static_cast<std::uint32_t>(vmcs::ExitReason::vmwrite)) {
-        if (!access_plainly<link::Access::write>(vcpu)) return false;
-    } else {
-        return false;
-    }
+    const bool is_done{reason == static_cast<std::uint32_t>(vmcs::ExitReason::vmread)
+                           ? access_plainly<link::Access::read>(vcpu)
+                           : reason == static_cast<std::uint32_t>(vmcs::ExitReason::vmwrite) &&
+                                 access_plainly<link::Access::write>(vcpu)};
+    if (!is_done) return false;
     if (vcpu.reason != vmcs::no_round_trip) vcpu.statistics.l0_ticks += cpu::rdtsc() - now;
     return true;
 }

@@ -69,7 +69,6 @@ public:
     [[gnu::noinline]] void deliver_with(Hardware& hardware, const SyncList& list,
                                         const vmcs::FieldSet& others, nested::Vmcs12& vmcs12) {
         deliver(hardware, list, vmcs12, [&](const auto& compare) {
-            if (others.empty()) return;
             others.for_each([&](vmcs::FieldIndex field) {
                 compare({vmcs::catalogue[field].encoding, field}, vmcs12.get(field));
             });

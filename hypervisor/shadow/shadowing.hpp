@@ -49,8 +49,9 @@ void settle_counts(nested::Vcpu& vcpu);
 // something else, or not here, it is sampled no more. Touches no VMCS.
 void close_sample(nested::Vcpu& vcpu);
 
-// L0 changed one field of vmcs12 while L1 runs: the shadow follows where L1 may read it there.
+// A part of update_field().
 void update_shadow(nested::Vcpu& vcpu, vmcs::FieldIndex field);
+// L0 changed one field of vmcs12 while L1 runs: the shadow follows where L1 may read it there.
 [[gnu::always_inline]] inline void update_field(nested::Vcpu& vcpu, vmcs::FieldIndex field) {
     if (!vcpu.in_force->sets.read.test(field)) return;
     const bool comes_later{vcpu.shadow_stands_aside && vcpu.delivery.brings(field)};

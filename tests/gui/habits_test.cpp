@@ -38,12 +38,8 @@ void HabitsTest::the_command_line_is_read() {
 }
 
 void HabitsTest::what_is_shown_is_copied() {
-    const test::TemporaryFolder folder{};
-    const std::string file{(folder / "a.db").string()};
-    test::write_sample(file);
-    MainWindow window{Options{}};
-    window.show();
-    window.open(QString::fromStdString(file));
+    SampleWindow sample{};
+    MainWindow& window{sample.window};
     QVERIFY(settles(window));
     const auto copied{[&](const char* name) {
         QGuiApplication::clipboard()->clear();
@@ -62,11 +58,8 @@ void HabitsTest::what_is_shown_is_copied() {
 }
 
 void HabitsTest::trees_are_tables_too() {
-    const test::TemporaryFolder folder{};
-    const std::string file{(folder / "a.db").string()};
-    test::write_sample(file);
-    MainWindow window{Options{}};
-    window.open(QString::fromStdString(file));
+    SampleWindow sample{};
+    MainWindow& window{sample.window};
     QVERIFY(settles(window));
     window.document().toggle(vmcs::index_of(vmcs::Field::guest_rip), false);
     const QString csv{window.findChild<ProfileEditor*>()->as_csv()};
@@ -102,12 +95,8 @@ void HabitsTest::two_profiles_are_compared() {
 
 // At twice the scale a line of one pixel is two of the device's, and nothing of the cell shows beside it.
 void HabitsTest::the_grid_is_crisp_at_twice_the_scale() {
-    const test::TemporaryFolder folder{};
-    const std::string file{(folder / "a.db").string()};
-    test::write_sample(file);
-    MainWindow window{Options{}};
-    window.show();
-    window.open(QString::fromStdString(file));
+    SampleWindow sample{};
+    MainWindow& window{sample.window};
     QVERIFY(settles(window));
     HeatmapView& view{window.heatmap_page().view()};
     QImage image{view.viewport()->size() * 2, QImage::Format_ARGB32_Premultiplied};

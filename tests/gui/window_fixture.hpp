@@ -2,6 +2,7 @@
 
 #include "gui/view/command_palette.hpp"
 #include "gui/view/main_window.hpp"
+#include "tests/db/sample_recording.hpp"
 
 #include <QAction>
 #include <QTest>
@@ -20,5 +21,18 @@ inline constexpr int patience_ms{20'000};
     }
     return nullptr;
 }
+
+// A window that opens the tests' small recording; settles() tells when it is shown.
+struct SampleWindow {
+    SampleWindow() {
+        test::write_sample(file);
+        window.show();
+        window.open(QString::fromStdString(file));
+    }
+
+    test::TemporaryFolder folder{};
+    const std::string file{(folder / "a.db").string()};
+    MainWindow window{Options{}};
+};
 
 } // namespace shadowtune::gui

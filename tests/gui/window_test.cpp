@@ -45,12 +45,8 @@ void WindowTest::every_command_is_in_the_palette() {
 }
 
 void WindowTest::keys_alone_are_enough() {
-    const test::TemporaryFolder folder{};
-    const std::string file{(folder / "a.db").string()};
-    test::write_sample(file);
-    MainWindow window{Options{}};
-    window.show();
-    window.open(QString::fromStdString(file));
+    SampleWindow sample{};
+    MainWindow& window{sample.window};
     QVERIFY(settles(window));
     HeatmapView& view{window.heatmap_page().view()};
     view.setFocus();
