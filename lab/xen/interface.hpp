@@ -1,5 +1,5 @@
 // What dom0 says to Xen 4.17: numbers and structures of its stable and control interfaces (facts of the
-// public headers xen.h, domctl.h, memory.h, sched.h, physdev.h and arch-x86/hvm/save.h).
+// public headers xen.h, domctl.h, memory.h, sched.h, physdev.h, event_channel.h and hvm/{hvm_op,params}.h).
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,9 @@ inline constexpr unsigned long memory{12};
 inline constexpr unsigned long console{18};
 inline constexpr unsigned long map_foreign_page{22};
 inline constexpr unsigned long scheduler{29};
+inline constexpr unsigned long event_channel{32};
 inline constexpr unsigned long physical_devices{33};
+inline constexpr unsigned long hardware_virtualised{34};
 inline constexpr unsigned long domain_control{36};
 } // namespace call
 
@@ -23,6 +25,8 @@ inline constexpr unsigned long scheduler_yield{0};
 inline constexpr unsigned long set_iopl{6};
 inline constexpr unsigned long populate_physmap{6};
 inline constexpr unsigned long flush_one_page{2};
+inline constexpr unsigned long set_parameter{0};
+inline constexpr unsigned long allocate_unbound{6};
 
 // What Xen gives dom0 at its start: only what is used here.
 struct StartInfo {
@@ -39,6 +43,22 @@ struct MemoryReservation {
     std::uint32_t order;
     std::uint32_t flags;
     std::uint16_t domain;
+};
+
+// What a hardware-virtualised domain reads of itself by a hypercall.
+struct DomainParameter {
+    std::uint16_t domain;
+    std::uint16_t padding;
+    std::uint32_t index;
+    std::uint64_t value;
+};
+inline constexpr std::uint32_t parameter_console_page{17}, parameter_console_channel{18};
+
+// A channel that waits for its other end.
+struct UnboundChannel {
+    std::uint16_t domain;
+    std::uint16_t other_domain;
+    std::uint32_t port; // given by Xen
 };
 
 enum class Control : std::uint32_t {
@@ -101,52 +121,5 @@ struct ControlRequest {
     };
 };
 static_assert(sizeof(ControlRequest) == 144);
-
-// The records of a domain's state.
-struct RecordHead {
-    std::uint16_t type;
-    std::uint16_t instance;
-    std::uint32_t length; // without this head
-};
-inline constexpr std::uint16_t record_end{0}, record_header{1}, record_cpu{2};
-
-struct StateHeader {
-    std::uint32_t magic;
-    std::uint32_t version;
-    std::uint64_t changeset;
-    std::uint32_t cpuid;
-    std::uint32_t tsc_khz;
-};
-
-// The segments in the order CS, DS, ES, FS, GS, SS, TR, LDTR.
-inline constexpr unsigned segment_cs{0}, segment_tr{6}, segment_ldtr{7}, segment_count{8};
-
-struct CpuState {
-    std::uint8_t fpu[512];
-    std::uint64_t rax, rbx, rcx, rdx, rbp, rsi, rdi, rsp;
-    std::uint64_t r8_to_r15[8];
-    std::uint64_t rip;
-    std::uint64_t rflags;
-    std::uint64_t cr0, cr2, cr3, cr4;
-    std::uint64_t dr0_to_dr3[4];
-    std::uint64_t dr6, dr7;
-    std::uint32_t selector[segment_count];
-    std::uint32_t limit[segment_count];
-    std::uint32_t idtr_limit;
-    std::uint32_t gdtr_limit;
-    std::uint64_t base[segment_count];
-    std::uint64_t idtr_base;
-    std::uint64_t gdtr_base;
-    std::uint32_t access_rights[segment_count];
-    std::uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
-    std::uint64_t shadow_gs;
-    std::uint64_t msr_flags, lstar, star, cstar, syscall_mask, efer, tsc_aux;
-    std::uint64_t tsc;
-    std::uint32_t pending_event;
-    std::uint32_t error_code;
-    std::uint32_t flags;
-    std::uint32_t padding;
-};
-static_assert(sizeof(CpuState) == 1032);
 
 } // namespace shadowtune::xen

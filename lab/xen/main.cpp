@@ -1,9 +1,14 @@
-// A dom0 of a few pages: starts one domain, tells how it ended, and powers the machine off.
-// Its command line: trips=N, the round trips that the domain makes; wait=1, to wait for a byte on COM1 before
-// the machine is powered off.
+// A dom0 of a few pages: starts one domain, tells how it ended, and powers the machine off. The domain is a
+// Linux where a module brings one, else loops without a kernel. Its command line: trips=N, the round trips
+// that the loops make; memory=N, MiB of the Linux domain; wait=1, to wait for a byte on COM1 before the
+// machine is powered off; what follows " -- " is the Linux domain's own.
 
-#include "lab/xen/domain_builder.hpp"
-#include "lab/xen/interface.hpp"
+#include "lab/xen/console.hpp"
+#include "lab/xen/domain.hpp"
+#include "lab/xen/linux_domain.hpp"
+#include "lab/xen/loops_domain.hpp"
+#include "lab/xen/print.hpp"
+#include "lab/xen/words.hpp"
 
 #include <string_view>
 
@@ -12,38 +17,12 @@ namespace {
 
 using namespace std::string_view_literals; // lengths without strlen, of which there is none
 
-void print(std::string_view text) {
-    hypercall(call::console, console_write, text.size(), reinterpret_cast<unsigned long>(text.data()));
-}
-
-void print_number(unsigned long number) {
-    char digits[20];
-    unsigned at{sizeof(digits)};
-    do {
-        digits[--at] = static_cast<char>('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    print({digits + at, sizeof(digits) - at});
-}
-
 void print_refusal(const Refusal& refusal) {
     print("dom0: Xen refuses "sv);
     print(refusal.step);
     print(", error "sv);
-    print_number(static_cast<unsigned long>(-refusal.error));
+    print(static_cast<unsigned long>(-refusal.error));
     print("\n"sv);
-}
-
-// The number behind `word` on a command line that ends with a zero, or `otherwise`.
-[[nodiscard]] std::uint32_t number_of(const char* line, std::string_view word, std::uint32_t otherwise) {
-    std::size_t matched{0};
-    for (; *line != '\0' && matched < word.size(); ++line)
-        matched = *line == word[matched] ? matched + 1 : 0;
-    if (matched < word.size()) return otherwise;
-    std::uint32_t number{0};
-    for (; *line >= '0' && *line <= '9'; ++line)
-        number = number * 10 + static_cast<std::uint32_t>(*line - '0');
-    return number;
 }
 
 void write_port(std::uint16_t port, std::uint8_t value) {
@@ -61,6 +40,10 @@ void open_ports() {
     hypercall(call::physical_devices, set_iopl, reinterpret_cast<unsigned long>(&io_privilege));
 }
 
+void yield() {
+    hypercall(call::scheduler, scheduler_yield);
+}
+
 // The port as nobody has used it before: 115200 8N1, no FIFOs, no interrupts.
 void wait_for_input() {
     constexpr std::uint16_t com1{0x3F8}, com1_interrupts{0x3F9}, com1_fifo{0x3FA}, com1_line{0x3FB},
@@ -74,7 +57,7 @@ void wait_for_input() {
     write_port(com1_fifo, 0);
     write_port(com1_modem, ready);
     while ((read_port(com1_line_status) & data_ready) == 0)
-        hypercall(call::scheduler, scheduler_yield);
+        yield();
 }
 
 // The lab's machine is switched off by a word at this port (bochs, unmapped.cc's port of that name).
@@ -82,30 +65,64 @@ void wait_for_input() {
     for (const char c : "Shutdown"sv)
         write_port(0x8900, static_cast<std::uint8_t>(c));
     for (;;)
-        hypercall(call::scheduler, scheduler_yield);
+        yield();
+}
+
+// The domain's end, after it has printed all that it had to say.
+[[nodiscard]] Ending wait_for_end(Hypercalls& xen, std::uint16_t domain, Console* console) {
+    for (;;) {
+        const Ending ending{ending_of(xen, domain)};
+        if (console != nullptr) console->print_new(ending.has_ended);
+        if (ending.has_ended || xen.are_refused()) return ending;
+        yield();
+    }
+}
+
+void run_linux(Hypercalls& xen, std::string_view words, std::span<const std::uint8_t> module) {
+    constexpr std::uint64_t default_memory_mib{112};
+    const LinuxDomain domain{
+        start_linux(xen, module, number_of(words, "memory="sv, default_memory_mib), after(words, " -- "sv))};
+    if (xen.are_refused()) return;
+    Console console{xen, domain.id, domain.console_page};
+    const Ending ending{wait_for_end(xen, domain.id, &console)};
+    if (xen.are_refused()) return;
+    print("dom0: the domain has shut down, reason "sv);
+    print(ending.reason);
+    print("\n"sv);
+}
+
+void run_loops(Hypercalls& xen, std::string_view words) {
+    constexpr std::uint64_t default_round_trips{7000};
+    const std::uint16_t domain{
+        start_loops(xen, static_cast<std::uint32_t>(number_of(words, "trips="sv, default_round_trips)))};
+    const Ending ending{wait_for_end(xen, domain, nullptr)};
+    const std::uint32_t result{result_of_loops(xen, domain)};
+    if (xen.are_refused()) return;
+    print("dom0: the domain has shut down, reason "sv);
+    print(ending.reason);
+    print(", result="sv);
+    print(result);
+    print("\n"sv);
 }
 
 } // namespace
 
 extern "C" [[noreturn]] void dom0_main(const StartInfo& information) {
-    constexpr std::uint32_t default_round_trips{7000};
     print("dom0: begins\n"sv);
-    std::uint16_t domain{0};
-    unsigned reason{0};
-    Refusal refusal{
-        start_domain(number_of(information.command_line, "trips="sv, default_round_trips), domain)};
-    if (refusal.step.empty()) refusal = wait_for_end(domain, reason);
-    if (!refusal.step.empty()) {
-        print_refusal(refusal);
-    } else {
-        print("dom0: the domain has shut down, reason "sv);
-        print_number(reason);
-        print(", result="sv);
-        print_number(result_of_domain());
-        print("\n"sv);
-    }
+    std::size_t length{0};
+    while (length < sizeof(information.command_line) && information.command_line[length] != '\0')
+        ++length;
+    const std::string_view words{information.command_line, length};
+    Hypercalls xen;
+    if (information.module_length != 0)
+        run_linux(
+            xen, words,
+            {reinterpret_cast<const std::uint8_t*>(information.module_start), information.module_length});
+    else
+        run_loops(xen, words);
+    if (xen.are_refused()) print_refusal(xen.refusal());
     open_ports();
-    if (number_of(information.command_line, "wait="sv, 0) != 0) wait_for_input();
+    if (number_of(words, "wait="sv, 0) != 0) wait_for_input();
     power_off();
 }
 
