@@ -56,6 +56,11 @@ void FieldTree::refresh() {
     }
 }
 
+bool FieldTree::is_cold(vmcs::FieldIndex field) const {
+    return m_recording && m_evidence.reads[field].estimate == 0 && m_evidence.writes[field].estimate == 0 &&
+           !m_document.sets().hot_set().test(field);
+}
+
 QModelIndex FieldTree::index_of(vmcs::FieldIndex field, int column) const {
     for (std::size_t i{0}; i < m_groups.size(); ++i) {
         const auto found{std::ranges::find(m_groups[i].fields, field)};

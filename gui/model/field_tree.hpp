@@ -25,6 +25,8 @@ public:
 
     explicit FieldTree(ProfileDocument& document, QObject* parent = nullptr);
 
+    // Neither accessed nor in the profile. Nothing is cold as long as there is no recording.
+    [[nodiscard]] bool is_cold(vmcs::FieldIndex field) const;
     // Where the field is; invalid where the machine lacks it.
     [[nodiscard]] QModelIndex index_of(vmcs::FieldIndex field, int column = field_column) const;
 

@@ -63,11 +63,13 @@ void BitmapView::paint_titles(QPainter& painter) const {
     painter.setFont(bold);
     painter.drawText(QRectF{left_margin, 2, width() - left_margin, 20}, Qt::AlignVCenter, m_title);
     painter.setFont(font());
+    // In the order of vmcs::Type; the whole names are wider than 32 cells in a small window.
+    constexpr const char* short_names[]{"control", "read-only", "guest", "host"};
     for (std::size_t i{0}; i < 4; ++i) {
         const QRectF across{box_of(i * cells_per_stretch)};
         painter.drawText(
             QRectF{across.left(), top_margin - metrics.height() - 2, across.width() * columns, 18.0},
-            Qt::AlignVCenter, vmcs::text(static_cast<vmcs::Type>(i)).data());
+            Qt::AlignVCenter, short_names[i]);
         const QRectF down{box_of(i * 4 * cells_per_stretch)};
         const auto width_of{static_cast<vmcs::Width>(i)};
         QString name{vmcs::text(width_of).data()};

@@ -43,13 +43,15 @@ ComparePage::ComparePage(RecordingsModel& recordings, Loader& loader, QWidget* p
     m_empty->setForegroundRole(QPalette::PlaceholderText);
     layout->addWidget(m_empty, 1);
     m_split = new QSplitter{Qt::Vertical, this};
-    auto* const maps{new QSplitter{Qt::Horizontal, m_split}};
-    constexpr const char* names[]{"First", "Second", "Difference: blue less, orange more"};
+    m_sides = new QSplitter{Qt::Horizontal, m_split};
+    constexpr const char* names[]{"First", "Second", "Blue less, orange more"};
     for (std::size_t i{0}; i < 3; ++i) {
-        auto* const side{new QWidget{maps}};
+        auto* const side{new QWidget{m_sides}};
         auto* const column{new QVBoxLayout{side}};
         column->setContentsMargins(0, 0, 0, 0);
-        column->addWidget(new QLabel{QString{"<b>%1</b>"}.arg(names[i]), side});
+        auto* const title{new QLabel{QString{"<b>%1</b>"}.arg(names[i]), side}};
+        title->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+        column->addWidget(title);
         m_views[i] = new HeatmapView{m_maps[i], side};
         m_views[i]->setAccessibleName(names[i]);
         column->addWidget(m_views[i], 1);
@@ -61,9 +63,8 @@ ComparePage::ComparePage(RecordingsModel& recordings, Loader& loader, QWidget* p
                     m_views[i]->verticalScrollBar(), &QScrollBar::setValue);
         }
     }
-    maps->setStretchFactor(0, 15);
-    maps->setStretchFactor(1, 8);
-    maps->setStretchFactor(2, 8);
+    for (int side{0}; side < m_sides->count(); ++side)
+        m_sides->setStretchFactor(side, 1);
     auto* const table{new QTableView{m_split}};
     table->setModel(&m_differences);
     table->setAccessibleName("What differs");
@@ -141,6 +142,7 @@ void ComparePage::take(const RecordingPtr& first, const TimelinePtr& first_steps
     m_maps[0].show(maps.first, Accesses::both, span);
     m_maps[1].show(maps.second, Accesses::both, span);
     m_maps[2].show(maps.difference, Accesses::both);
+    if (!m_is_divided) divide();
     const QString trouble{why_no_test(*first, *second)};
     if (!trouble.isEmpty()) {
         m_differences.show({});
@@ -156,6 +158,14 @@ void ComparePage::take(const RecordingPtr& first, const TimelinePtr& first_steps
                          .arg(m_differences.significant())
                          .arg(m_differences.rowCount())
                          .arg(usual_level));
+}
+
+// As much room for the cells of each map: the first one has the fields' names as well.
+void ComparePage::divide() {
+    const int names{m_views[0]->verticalHeader()->width()};
+    const int cells{(m_sides->width() - names) / 3};
+    m_sides->setSizes({names + cells, cells, cells});
+    m_is_divided = true;
 }
 
 } // namespace shadowtune::gui

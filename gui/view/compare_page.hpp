@@ -31,6 +31,7 @@ protected:
 private:
     void refill();
     void request();
+    void divide();
     void take(const RecordingPtr& first, const TimelinePtr& first_steps, const RecordingPtr& second,
               const TimelinePtr& second_steps);
 
@@ -42,9 +43,11 @@ private:
     QComboBox* m_first;
     QComboBox* m_second;
     QLabel* m_words;
-    QLabel* m_empty;    // in place of maps and table
-    QSplitter* m_split; // maps and table
-    bool m_stale{true}; // to be read when it is looked at
+    QLabel* m_empty;          // in place of maps and table
+    QSplitter* m_split;       // maps and table
+    QSplitter* m_sides;       // the maps
+    bool m_is_divided{false}; // by hand afterwards
+    bool m_stale{true};       // to be read when it is looked at
 };
 
 } // namespace shadowtune::gui

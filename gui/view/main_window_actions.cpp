@@ -52,6 +52,9 @@ void MainWindow::build_actions() {
     add_action(file, "Export the &decisions ...", {}, [this] {
         ask_export_panel(*m_decisions, "decisions", [this] { return table_as_csv(m_decisions->model()); });
     });
+    add_action(file, "Export the list of &recordings ...", {}, [this] {
+        ask_export_panel(*m_recordings_view, "recordings", [this] { return table_as_csv(m_recordings); });
+    });
     add_action(file, "Export the profile's &panel ...", {},
                [this] { ask_export_panel(*m_editor, "profile", [this] { return m_editor->as_csv(); }); });
     file.addSeparator();
@@ -128,6 +131,8 @@ void MainWindow::build_toolbar() {
     m_cold = bar->addAction("Hide cold");
     m_cold->setCheckable(true);
     m_cold->setToolTip("Leave out fields without any access");
+    m_cold->setShortcut(QKeySequence{"Ctrl+H"});
+    m_cold->setProperty("command", true);
     connect(m_cold, &QAction::triggered, this, [this](bool hide) {
         m_filter.change(hide ? "hide cold fields" : "show cold fields",
                         [hide](Filter& filter) { filter.rows.hide_cold = hide; });
@@ -154,6 +159,7 @@ void MainWindow::take_filter() {
     m_accesses->setCurrentIndex(static_cast<int>(filter.rows.accesses));
     m_order->setCurrentIndex(static_cast<int>(filter.rows.order));
     m_cold->setChecked(filter.rows.hide_cold);
+    m_editor->hide_cold(filter.rows.hide_cold);
     const auto text{QString::fromStdString(filter.rows.text)};
     if (m_search->text().trimmed().toLower() != text) m_search->setText(text);
 }

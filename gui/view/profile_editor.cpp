@@ -88,7 +88,10 @@ ProfileEditor::ProfileEditor(ProfileDocument& document, QWidget* parent)
     for (const int column : {FieldTree::reads_column, FieldTree::writes_column, FieldTree::gain_column})
         m_view->header()->resizeSection(column, figure);
     layout->addWidget(m_view, 1);
-    connect(m_tree, &QAbstractItemModel::modelReset, m_view, &QTreeView::expandAll);
+    connect(m_tree, &QAbstractItemModel::modelReset, this, [this] {
+        m_view->expandAll();
+        take_rows();
+    });
     m_view->expandAll();
     connect(m_budget, &QSlider::valueChanged, this,
             [this](int value) { m_document.take_curve_point(static_cast<std::size_t>(value)); });
@@ -102,6 +105,12 @@ ProfileEditor::ProfileEditor(ProfileDocument& document, QWidget* parent)
 }
 
 void ProfileEditor::refresh() {
+    if (m_document.recording() != m_recording) {
+        m_recording = m_document.recording();
+        take_rows();
+    } else {
+        show_warm();
+    }
     const vmcs::ShadowSets& sets{m_document.sets()};
     const std::size_t hot{sets.hot_set().count()};
     m_title->setText(QString{"<b>%1</b>%2: %3 fields, %4 R, %5 W"}
@@ -140,7 +149,50 @@ QString ProfileEditor::as_csv() const {
 
 void ProfileEditor::select_field(vmcs::FieldIndex field) {
     const QModelIndex index{m_tree->index_of(field)};
-    if (index.isValid() && m_view->currentIndex().siblingAtColumn(0) != index) m_view->setCurrentIndex(index);
+    if (!index.isValid() || m_view->currentIndex().siblingAtColumn(0) == index) return;
+    show_row(index);
+    m_view->setCurrentIndex(index);
+}
+
+template <typename Visit>
+void ProfileEditor::for_each_field(Visit visit) const {
+    m_document.target().offered.for_each([&](vmcs::FieldIndex field) {
+        const QModelIndex index{m_tree->index_of(field)};
+        if (index.isValid()) visit(index, field);
+    });
+}
+
+void ProfileEditor::hide_cold(bool hide) {
+    if (m_hides_cold == hide) return;
+    m_hides_cold = hide;
+    take_rows();
+}
+
+bool ProfileEditor::shows(vmcs::FieldIndex field) const {
+    const QModelIndex index{m_tree->index_of(field)};
+    return index.isValid() && !m_view->isRowHidden(index.row(), index.parent());
+}
+
+void ProfileEditor::show_row(const QModelIndex& index) {
+    m_view->setRowHidden(index.row(), index.parent(), false);
+    m_view->setRowHidden(index.parent().row(), {}, false);
+}
+
+void ProfileEditor::show_warm() {
+    for_each_field([this](const QModelIndex& index, vmcs::FieldIndex field) {
+        if (!m_tree->is_cold(field)) show_row(index);
+    });
+}
+
+void ProfileEditor::take_rows() {
+    for (int group{0}; group < m_tree->rowCount(); ++group)
+        m_view->setRowHidden(group, {}, m_hides_cold);
+    for_each_field([this](const QModelIndex& index, vmcs::FieldIndex field) {
+        if (m_hides_cold && m_tree->is_cold(field))
+            m_view->setRowHidden(index.row(), index.parent(), true);
+        else
+            show_row(index);
+    });
 }
 
 } // namespace shadowtune::gui

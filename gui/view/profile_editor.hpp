@@ -9,7 +9,6 @@
 class QLabel;
 class QSlider;
 class QTreeView;
-class QSortFilterProxyModel;
 
 namespace shadowtune::gui {
 
@@ -22,12 +21,20 @@ public:
     // A line for each field: R, W, rates and gain.
     [[nodiscard]] QString as_csv() const;
     void select_field(vmcs::FieldIndex field);
+    // Leaves out what is neither accessed nor in the profile. A field that is unchecked stays where it is.
+    void hide_cold(bool hide);
+    [[nodiscard]] bool shows(vmcs::FieldIndex field) const;
 
 signals:
     void field_picked(vmcs::FieldIndex field);
 
 private:
     void refresh();
+    template <typename Visit>
+    void for_each_field(Visit visit) const;
+    void show_row(const QModelIndex& index);
+    void show_warm();
+    void take_rows();
 
     ProfileDocument& m_document;
     FieldTree* m_tree;
@@ -37,6 +44,8 @@ private:
     QLabel* m_problem;
     QSlider* m_budget;
     QLabel* m_budget_words;
+    RecordingPtr m_recording;
+    bool m_hides_cold{false};
 };
 
 } // namespace shadowtune::gui

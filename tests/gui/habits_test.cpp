@@ -68,6 +68,28 @@ void HabitsTest::trees_are_tables_too() {
     QVERIFY(csv.contains("\nexit_reason,0,0,1,,"));
 }
 
+void HabitsTest::cold_fields_are_left_out_of_the_profile_too() {
+    SampleWindow sample{};
+    MainWindow& window{sample.window};
+    QVERIFY(settles(window));
+    const auto& editor{*window.findChild<ProfileEditor*>()};
+    QAction* const hide_cold{command(window, "Hide cold")};
+    QVERIFY2(hide_cold != nullptr, "it is in the palette");
+    const auto accessed{vmcs::index_of(vmcs::Field::exit_reason)};
+    const auto cold{vmcs::index_of(vmcs::Field::guest_ldtr_base)};
+    QVERIFY(editor.shows(accessed));
+    QVERIFY(!editor.shows(cold));
+    window.document().toggle(cold, false);
+    QVERIFY2(editor.shows(cold), "in the profile it is not cold");
+    window.document().toggle(cold, false);
+    QVERIFY2(editor.shows(cold), "what is unchecked does not go away under the pointer");
+    hide_cold->trigger();
+    QVERIFY(editor.shows(vmcs::index_of(vmcs::Field::guest_tr_base)));
+    hide_cold->trigger();
+    QVERIFY(!editor.shows(cold));
+    QVERIFY(editor.shows(accessed));
+}
+
 void HabitsTest::two_profiles_are_compared() {
     const test::TemporaryFolder folder{};
     const auto path{[&](const char* name) { return QString::fromStdString((folder / name).string()); }};

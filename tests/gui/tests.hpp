@@ -98,6 +98,7 @@ private slots:
     void the_command_line_is_read();
     void what_is_shown_is_copied();
     void trees_are_tables_too();
+    void cold_fields_are_left_out_of_the_profile_too();
     void two_profiles_are_compared();
     void the_grid_is_crisp_at_twice_the_scale();
     void commands_to_nobody_say_how_to_connect();
