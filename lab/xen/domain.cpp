@@ -27,8 +27,8 @@ struct NewState {
 };
 NewState new_state;
 
-// As after reset, but for the default type (SDM Vol. 3A, 12.11.2.1 "IA32_MTRR_DEF_TYPE MSR", 12.12.4
-// "Programming the PAT", edition 325462-087).
+// As after reset, but for the default type (SDM Vol. 3A, 11.11.2.1 "IA32_MTRR_DEF_TYPE MSR", 11.12.4
+// "Programming the PAT", edition 253668-032).
 void fill_mtrr(MtrrState& mtrr) {
     constexpr std::uint64_t write_back{6}, enabled{1U << 11}, eight_ranges_and_fixed{0x508};
     mtrr.pat = 0x0007'0406'0007'0406;
@@ -57,12 +57,15 @@ std::uint16_t create_domain(Hypercalls& xen, std::uint64_t memory_kib, std::uint
 
 void give_memory(Hypercalls& xen, std::uint16_t domain, std::uint64_t at, std::uint64_t count,
                  unsigned order) {
+    if (count > max_pieces) xen.refuse("a domain has 1 GiB of memory at most"sv);
+    if (xen.are_refused()) return;
     for (std::uint64_t i{0}; i < count; ++i)
         frames[i] = at / page_size + (i << order);
     const MemoryReservation reservation{reinterpret_cast<std::uint64_t>(frames), count, order, 0, domain};
     const long given{xen.call_xen("populate_physmap"sv, call::memory, populate_physmap,
                                   reinterpret_cast<std::uint64_t>(&reservation))};
-    if (given != static_cast<long>(count)) xen.refuse("populate_physmap, memory to give"sv);
+    if (given != static_cast<long>(count))
+        xen.refuse("Xen has less memory than the domain is to have: see --memory and dom0_mem"sv);
 }
 
 void map_page(Hypercalls& xen, std::uint16_t domain, std::uint64_t address, void* at) {

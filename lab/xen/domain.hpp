@@ -15,13 +15,12 @@ inline constexpr std::uint64_t page_size{4096};
 [[nodiscard]] std::uint16_t create_domain(Hypercalls& xen, std::uint64_t memory_kib,
                                           std::uint64_t paging_pool_bytes);
 
-// Gives it `count` pieces of 4 KiB << order, from the physical address `at` upwards; all are filled with
-// zeros or what memory held before. At most 512 pieces.
+// Gives it `count` pieces of 4 KiB << order, from the physical address `at` upwards: 512 at most.
 void give_memory(Hypercalls& xen, std::uint16_t domain, std::uint64_t at, std::uint64_t count,
                  unsigned order);
 
-// Lets a page of the domain appear at `window`, a page of dom0's own.
-void map_page(Hypercalls& xen, std::uint16_t domain, std::uint64_t address, void* window);
+// Lets a page of the domain appear in place of dom0's own at `at`.
+void map_page(Hypercalls& xen, std::uint16_t domain, std::uint64_t address, void* at);
 // Writes to the domain's memory; `at` begins a page, and what follows in the last page becomes zero.
 void write_memory(Hypercalls& xen, std::uint16_t domain, std::uint64_t at, const void* from,
                   std::uint64_t bytes);

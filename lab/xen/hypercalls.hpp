@@ -8,7 +8,7 @@
 
 namespace shadowtune::xen {
 
-// The step that Xen refused, and its error number. An empty step: nothing was refused.
+// The step that Xen refused, and its error number; without one, what is wrong. An empty step: nothing was.
 struct Refusal {
     std::string_view step{};
     long error{0};
@@ -27,7 +27,7 @@ public:
         if (result < 0) refuse(step, result);
         return result;
     }
-    void refuse(std::string_view step, long error = 0) {
+    void refuse(std::string_view step, long error = 0) { // the first one counts
         if (!are_refused()) m_refusal = {step, error};
     }
     void control(std::string_view step, Control command, std::uint16_t domain, ControlRequest& request) {

@@ -102,7 +102,7 @@ LinuxDomain start_linux(Hypercalls& xen, std::span<const std::uint8_t> module, s
     const std::uint64_t memory{round_up(memory_mib * mib, large_page)};
     const Layout layout{layout_of(module, memory)};
     if (layout.entry == 0) {
-        xen.refuse("nothing: the module is no Linux, or larger than the domain's memory"sv);
+        xen.refuse("the module is no Linux, or larger than the domain's memory: see memory=N"sv);
         return {};
     }
     const std::uint16_t domain{create_domain(xen, memory / 1024 + room_for_xen_kib, paging_pool_bytes)};

@@ -18,10 +18,12 @@ namespace {
 using namespace std::string_view_literals; // lengths without strlen, of which there is none
 
 void print_refusal(const Refusal& refusal) {
-    print("dom0: Xen refuses "sv);
+    print(refusal.error != 0 ? "dom0: Xen refuses "sv : "dom0: "sv);
     print(refusal.step);
-    print(", error "sv);
-    print(static_cast<unsigned long>(-refusal.error));
+    if (refusal.error != 0) {
+        print(", error "sv);
+        print(static_cast<unsigned long>(-refusal.error));
+    }
     print("\n"sv);
 }
 

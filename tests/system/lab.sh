@@ -85,6 +85,14 @@ record_end() {
     [ "$code" -eq 0 ] || { cat "$WORK/record.out" >&2; die "the recorder ended with code $code"; }
 }
 
+# tune_whole RECORDING PROFILE: for all that was recorded, whatever phases it has.
+tune_whole() { "$SHADOWTUNE" tune "$1" --phase all -o "$2" >"$WORK/tune.out" 2>&1 || die "no profile: $(cat "$WORK/tune.out")"; }
+
+# apply_unmeasured PROFILE, or --list NAME: in force when it returns.
+apply_unmeasured() {
+    "$SHADOWTUNE" apply "$@" --measure 0 --link "$LINK" --timeout 300 >"$WORK/apply.out" 2>&1 || die "not in force: $(cat "$WORK/apply.out")"
+}
+
 type_line() { echo "$1" >&3; }
 
 # wait_for PATTERN TIMES SECONDS: until so many lines of L1's output match.

@@ -31,8 +31,8 @@ recorded() {
 # A first run touches most fields once.
 run_workload
 recorded --mode trap
-"$SHADOWTUNE" tune "$database" --phase all -o "$WORK/profile.json" >"$WORK/tune.out"
-"$SHADOWTUNE" apply "$WORK/profile.json" --measure 0 --link "$LINK" >"$WORK/apply.out"
+tune_whole "$database" "$WORK/profile.json"
+apply_unmeasured "$WORK/profile.json"
 recorded --mode tuned
 for ((seed = 1; seed <= seeds; ++seed)); do recorded --mode "sample:$interval"; done
 type_line "quit"

@@ -22,7 +22,7 @@ mode=trap
 if [ -n "${SAMPLE:-}" ]; then
     catalogue=$("$SHADOWTUNE" version | grep -o "0x[0-9A-F]*")
     echo "{\"schema\": \"shadowtune-profile\", \"schema_version\": 2, \"catalogue_version\": \"$catalogue\", \"name\": \"empty\", \"fields\": []}" >"$WORK/empty.json"
-    "$SHADOWTUNE" apply "$WORK/empty.json" --measure 0 --link "$LINK" >"$WORK/apply.out" 2>&1 || { cat "$WORK/apply.out" >&2; die "no profile"; }
+    apply_unmeasured "$WORK/empty.json"
     mode=sample:$SAMPLE
 fi
 record_begin "$database" --mode "$mode"
