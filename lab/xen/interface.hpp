@@ -11,6 +11,7 @@ extern "C" long hypercall(unsigned long number, unsigned long a = 0, unsigned lo
 
 namespace call {
 inline constexpr unsigned long memory{12};
+inline constexpr unsigned long map_own_page{14};
 inline constexpr unsigned long console{18};
 inline constexpr unsigned long map_foreign_page{22};
 inline constexpr unsigned long scheduler{29};
@@ -21,7 +22,7 @@ inline constexpr unsigned long domain_control{36};
 } // namespace call
 
 inline constexpr unsigned long console_write{0};
-inline constexpr unsigned long scheduler_yield{0};
+inline constexpr unsigned long scheduler_yield{0}, scheduler_poll{3};
 inline constexpr unsigned long set_iopl{6};
 inline constexpr unsigned long populate_physmap{6};
 inline constexpr unsigned long flush_one_page{2};
@@ -31,7 +32,9 @@ inline constexpr unsigned long allocate_unbound{6};
 // What Xen gives dom0 at its start: only what is used here.
 struct StartInfo {
     char magic[32];
-    std::uint64_t before_modules[10];
+    std::uint64_t page_count;
+    std::uint64_t shared_page; // machine address
+    std::uint64_t before_modules[8];
     std::uint64_t module_start;
     std::uint64_t module_length;
     char command_line[1024];
@@ -43,6 +46,32 @@ struct MemoryReservation {
     std::uint32_t order;
     std::uint32_t flags;
     std::uint16_t domain;
+};
+
+// Wait until one of the channels has an event, or until that time.
+struct Poll {
+    std::uint64_t channels;
+    std::uint32_t channel_count;
+    std::uint32_t padding;
+    std::uint64_t until; // nanoseconds of system time
+};
+
+// How a vCPU tells the time: system_time when the TSC was tsc_then, and each tick since counts multiplier /
+// 2^32 nanoseconds, after a shift.
+struct VcpuTime {
+    std::uint32_t version; // odd while it is written
+    std::uint32_t padding;
+    std::uint64_t tsc_then;
+    std::uint64_t system_time;
+    std::uint32_t multiplier;
+    std::int8_t shift;
+    std::uint8_t flags[3];
+};
+
+// The page that Xen and dom0 share, as far as it is read here.
+struct SharedPage {
+    std::uint64_t events_and_cr2_of_vcpu0[4];
+    VcpuTime time_of_vcpu0;
 };
 
 // What a hardware-virtualised domain reads of itself by a hypercall.

@@ -3,6 +3,7 @@
 // that the loops make; memory=N, MiB of the Linux domain; wait=1, to wait for a byte on COM1 before the
 // machine is powered off; what follows " -- " is the Linux domain's own.
 
+#include "lab/xen/clock.hpp"
 #include "lab/xen/console.hpp"
 #include "lab/xen/domain.hpp"
 #include "lab/xen/linux_domain.hpp"
@@ -10,6 +11,7 @@
 #include "lab/xen/print.hpp"
 #include "lab/xen/words.hpp"
 
+#include <span>
 #include <string_view>
 
 namespace shadowtune::xen {
@@ -70,23 +72,31 @@ void wait_for_input() {
         yield();
 }
 
-// The domain's end, after it has printed all that it had to say.
-[[nodiscard]] Ending wait_for_end(Hypercalls& xen, std::uint16_t domain, Console* console) {
+// pass_time() is called between two looks.
+template <typename PassTime>
+[[nodiscard]] Ending wait_for_end(Hypercalls& xen, std::uint16_t domain, PassTime pass_time) {
     for (;;) {
         const Ending ending{ending_of(xen, domain)};
-        if (console != nullptr) console->print_new(ending.has_ended);
         if (ending.has_ended || xen.are_refused()) return ending;
-        yield();
+        pass_time();
     }
 }
 
-void run_linux(Hypercalls& xen, std::string_view words, std::span<const std::uint8_t> module) {
+void run_linux(Hypercalls& xen, const StartInfo& information, std::string_view words) {
     constexpr std::uint64_t default_memory_mib{112};
+    constexpr std::uint64_t between_looks_ns{10'000'000};
+    const std::span module{reinterpret_cast<const std::uint8_t*>(information.module_start),
+                           information.module_length};
     const LinuxDomain domain{
         start_linux(xen, module, number_of(words, "memory="sv, default_memory_mib), after(words, " -- "sv))};
     if (xen.are_refused()) return;
     Console console{xen, domain.id, domain.console_page};
-    const Ending ending{wait_for_end(xen, domain.id, &console)};
+    const Clock clock{xen, information};
+    const Ending ending{wait_for_end(xen, domain.id, [&] {
+        clock.sleep(xen, between_looks_ns);
+        console.print_new(false);
+    })};
+    console.print_new(true);
     if (xen.are_refused()) return;
     print("dom0: the domain has shut down, reason "sv);
     print(ending.reason);
@@ -97,7 +107,7 @@ void run_loops(Hypercalls& xen, std::string_view words) {
     constexpr std::uint64_t default_round_trips{7000};
     const std::uint16_t domain{
         start_loops(xen, static_cast<std::uint32_t>(number_of(words, "trips="sv, default_round_trips)))};
-    const Ending ending{wait_for_end(xen, domain, nullptr)};
+    const Ending ending{wait_for_end(xen, domain, yield)};
     const std::uint32_t result{result_of_loops(xen, domain)};
     if (xen.are_refused()) return;
     print("dom0: the domain has shut down, reason "sv);
@@ -117,9 +127,7 @@ extern "C" [[noreturn]] void dom0_main(const StartInfo& information) {
     const std::string_view words{information.command_line, length};
     Hypercalls xen;
     if (information.module_length != 0)
-        run_linux(
-            xen, words,
-            {reinterpret_cast<const std::uint8_t*>(information.module_start), information.module_length});
+        run_linux(xen, information, words);
     else
         run_loops(xen, words);
     if (xen.are_refused()) print_refusal(xen.refusal());
