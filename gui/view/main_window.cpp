@@ -56,7 +56,10 @@ MainWindow::MainWindow(const Options& options) : m_options{options} {
     refresh_title();
 }
 
-MainWindow::~MainWindow() = default;
+// The views read the document and the models, which are members, to their last event: they go first.
+MainWindow::~MainWindow() {
+    qDeleteAll(findChildren<QWidget*>(QString{}, Qt::FindDirectChildrenOnly));
+}
 
 void MainWindow::build_views() {
     auto* const center{new QWidget{this}};

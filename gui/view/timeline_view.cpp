@@ -37,17 +37,20 @@ QRect TimelineView::plot() const {
     return rect().adjusted(left_margin, top_margin, -right_margin, -bottom_margin);
 }
 
+int TimelineView::x_at(double place) const {
+    return plot().left() + static_cast<int>(std::clamp(place, 0.0, 1.0) * plot().width());
+}
+
 int TimelineView::x_of(std::size_t moment) const {
     const double whole{std::max(m_timeline->seconds(m_timeline->moments.size() - 1), 1e-3)};
-    return plot().left() + static_cast<int>(m_timeline->seconds(moment) / whole * plot().width());
+    return x_at(m_timeline->seconds(moment) / whole);
 }
 
 int TimelineView::x_of(const db::Decision& decision) const {
     const auto& moments{m_timeline->moments};
     const auto whole{
         static_cast<double>(std::max<std::int64_t>(moments.back().at_ms - moments.front().at_ms, 1))};
-    const double place{static_cast<double>(decision.at_ms - moments.front().at_ms) / whole};
-    return plot().left() + static_cast<int>(std::clamp(place, 0.0, 1.0) * plot().width());
+    return x_at(static_cast<double>(decision.at_ms - moments.front().at_ms) / whole);
 }
 
 std::size_t TimelineView::step_at(int x) const {

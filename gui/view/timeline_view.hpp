@@ -38,6 +38,7 @@ private:
     static constexpr int decision_mark_size{9};
 
     [[nodiscard]] QRect plot() const;
+    [[nodiscard]] int x_at(double place) const; // 0: the begin, 1: the end; clocks may be wrong
     [[nodiscard]] int x_of(std::size_t moment) const;
     [[nodiscard]] int x_of(const db::Decision& decision) const;
     [[nodiscard]] std::size_t step_at(int x) const;
