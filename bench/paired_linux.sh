@@ -56,7 +56,7 @@ done
 vmm_linux=(--initrd "$assets/linux.cpio.lz4" --cmdline "$cmdline")
 rm -f "$out"/linux.db*
 run_linux trap "${vmm_linux[@]}" --record "$out/linux.db"
-"$SHADOWTUNE" tune "$out/linux.db:1" --phase all -o "$out/tuned.json" >"$WORK/tune.out" 2>&1 || die "no profile: $(cat "$WORK/tune.out")"
+tune_whole "$out/linux.db:1" "$out/tuned.json"
 for configuration in kvm_list all tuned; do
     profile=$out/tuned.json
     if [ "$configuration" != tuned ]; then

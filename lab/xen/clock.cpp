@@ -30,7 +30,6 @@ Page page;
 } // namespace
 
 Clock::Clock(Hypercalls& xen, const StartInfo& information) {
-    constexpr std::uint64_t present_writable_user{0x7};
     xen.call_xen("update_va_mapping"sv, call::map_own_page, reinterpret_cast<std::uint64_t>(&page),
                  information.shared_page | present_writable_user, flush_one_page);
 }

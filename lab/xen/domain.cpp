@@ -69,7 +69,6 @@ void give_memory(Hypercalls& xen, std::uint16_t domain, std::uint64_t at, std::u
 }
 
 void map_page(Hypercalls& xen, std::uint16_t domain, std::uint64_t address, void* at) {
-    constexpr std::uint64_t present_writable_user{0x7};
     xen.call_xen("update_va_mapping_otherdomain"sv, call::map_foreign_page,
                  reinterpret_cast<std::uint64_t>(at), address | present_writable_user, flush_one_page,
                  domain);

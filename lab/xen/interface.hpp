@@ -26,6 +26,7 @@ inline constexpr unsigned long scheduler_yield{0}, scheduler_poll{3};
 inline constexpr unsigned long set_iopl{6};
 inline constexpr unsigned long populate_physmap{6};
 inline constexpr unsigned long flush_one_page{2};
+inline constexpr std::uint64_t present_writable_user{0x7}; // of a page-table entry
 inline constexpr unsigned long set_parameter{0};
 inline constexpr unsigned long allocate_unbound{6};
 

@@ -29,6 +29,11 @@ void print_refusal(const Refusal& refusal) {
     print("\n"sv);
 }
 
+void print_ending(const Ending& ending) {
+    print("dom0: the domain has shut down, reason "sv);
+    print(ending.reason);
+}
+
 void write_port(std::uint16_t port, std::uint8_t value) {
     asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
 }
@@ -98,8 +103,7 @@ void run_linux(Hypercalls& xen, const StartInfo& information, std::string_view w
     })};
     console.print_new(true);
     if (xen.are_refused()) return;
-    print("dom0: the domain has shut down, reason "sv);
-    print(ending.reason);
+    print_ending(ending);
     print("\n"sv);
 }
 
@@ -110,8 +114,7 @@ void run_loops(Hypercalls& xen, std::string_view words) {
     const Ending ending{wait_for_end(xen, domain, yield)};
     const std::uint32_t result{result_of_loops(xen, domain)};
     if (xen.are_refused()) return;
-    print("dom0: the domain has shut down, reason "sv);
-    print(ending.reason);
+    print_ending(ending);
     print(", result="sv);
     print(result);
     print("\n"sv);
