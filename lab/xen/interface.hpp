@@ -28,7 +28,7 @@ inline constexpr unsigned long populate_physmap{6};
 inline constexpr unsigned long flush_one_page{2};
 inline constexpr std::uint64_t present_writable_user{0x7}; // of a page-table entry
 inline constexpr unsigned long set_parameter{0};
-inline constexpr unsigned long allocate_unbound{6};
+inline constexpr unsigned long bind_interdomain{0}, bind_virtual_interrupt{1}, allocate_unbound{6};
 
 // What Xen gives dom0 at its start: only what is used here.
 struct StartInfo {
@@ -51,28 +51,17 @@ struct MemoryReservation {
 
 // Wait until one of the channels has an event, or until that time.
 struct Poll {
-    std::uint64_t channels;
-    std::uint32_t channel_count;
+    std::uint64_t ports; // address of std::uint32_t[port_count]
+    std::uint32_t port_count;
     std::uint32_t padding;
     std::uint64_t until; // nanoseconds of system time
 };
+inline constexpr std::uint64_t for_ever{0};
 
-// How a vCPU tells the time: system_time when the TSC was tsc_then, and each tick since counts multiplier /
-// 2^32 nanoseconds, after a shift.
-struct VcpuTime {
-    std::uint32_t version; // odd while it is written
-    std::uint32_t padding;
-    std::uint64_t tsc_then;
-    std::uint64_t system_time;
-    std::uint32_t multiplier;
-    std::int8_t shift;
-    std::uint8_t flags[3];
-};
-
-// The page that Xen and dom0 share, as far as it is read here.
+// The page that Xen and dom0 share, as far as it is used here.
 struct SharedPage {
-    std::uint64_t events_and_cr2_of_vcpu0[4];
-    VcpuTime time_of_vcpu0;
+    std::uint8_t vcpus[32][64];
+    std::uint64_t pending[64]; // a bit for each port
 };
 
 // What a hardware-virtualised domain reads of itself by a hypercall.
@@ -90,6 +79,21 @@ struct UnboundChannel {
     std::uint16_t other_domain;
     std::uint32_t port; // given by Xen
 };
+
+// dom0's end of another domain's channel.
+struct InterdomainChannel {
+    std::uint16_t domain;
+    std::uint16_t padding;
+    std::uint32_t its_port;
+    std::uint32_t own_port; // given by Xen
+};
+
+struct VirtualInterrupt {
+    std::uint32_t number;
+    std::uint32_t vcpu;
+    std::uint32_t port; // given by Xen
+};
+inline constexpr std::uint32_t domain_exception{3}; // a domain has shut down
 
 enum class Control : std::uint32_t {
     create = 1,

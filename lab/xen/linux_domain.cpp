@@ -79,8 +79,9 @@ void write_start(Hypercalls& xen, std::uint16_t domain, const Layout& layout, st
     write_memory(xen, domain, tables_address, tables.bytes, sizeof(tables.bytes));
 }
 
-// The page that a Linux takes for its console, and a channel by which nobody is told: dom0 looks.
-void give_console(Hypercalls& xen, std::uint16_t domain) {
+// The page that a Linux takes for its console, and a channel by which dom0 is told of what is in it: the
+// domain's port.
+[[nodiscard]] std::uint32_t give_console(Hypercalls& xen, std::uint16_t domain) {
     give_memory(xen, domain, console_address, 1, 0);
     const char nothing{0};
     write_memory(xen, domain, console_address, &nothing, sizeof(nothing));
@@ -92,6 +93,7 @@ void give_console(Hypercalls& xen, std::uint16_t domain) {
           DomainParameter{domain, 0, parameter_console_channel, channel.port}})
         xen.call_xen("set_param"sv, call::hardware_virtualised, set_parameter,
                      reinterpret_cast<std::uint64_t>(&parameter));
+    return channel.port;
 }
 
 } // namespace
@@ -112,11 +114,11 @@ LinuxDomain start_linux(Hypercalls& xen, std::span<const std::uint8_t> module, s
     write_memory(xen, domain, layout.initramfs_at, kernel + round_up(layout.kernel_bytes, page_size),
                  layout.initramfs_bytes);
     write_start(xen, domain, layout, memory, command_line);
-    give_console(xen, domain);
+    const std::uint32_t console_port{give_console(xen, domain)};
     CpuState cpu{flat_cpu(layout.entry)};
     cpu.rbx = start_address;
     start(xen, domain, cpu);
-    return {domain, console_address};
+    return {domain, console_address, console_port};
 }
 
 } // namespace shadowtune::xen

@@ -1,4 +1,5 @@
-// A domain that is a whole Linux: a module of dom0 brings its kernel and its initramfs (lab/zoo/recipes/xen).
+// A domain that is a whole Linux: a module of dom0 brings its kernel and its initramfs
+// (lab/zoo/recipes/xen-linux).
 #pragma once
 
 #include "lab/xen/hypercalls.hpp"
@@ -12,6 +13,7 @@ namespace shadowtune::xen {
 struct LinuxDomain {
     std::uint16_t id{0};
     std::uint64_t console_page{0}; // physical
+    std::uint32_t console_port{0}; // the domain's end
 };
 
 // Makes the domain with the kernel's own entry for such domains and lets it run. `module` begins with a page

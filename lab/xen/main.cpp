@@ -3,9 +3,9 @@
 // that the loops make; memory=N, MiB of the Linux domain; wait=1, to wait for a byte on COM1 before the
 // machine is powered off; what follows " -- " is the Linux domain's own.
 
-#include "lab/xen/clock.hpp"
 #include "lab/xen/console.hpp"
 #include "lab/xen/domain.hpp"
+#include "lab/xen/events.hpp"
 #include "lab/xen/linux_domain.hpp"
 #include "lab/xen/loops_domain.hpp"
 #include "lab/xen/print.hpp"
@@ -89,16 +89,17 @@ template <typename PassTime>
 
 void run_linux(Hypercalls& xen, const StartInfo& information, std::string_view words) {
     constexpr std::uint64_t default_memory_mib{112};
-    constexpr std::uint64_t between_looks_ns{10'000'000};
     const std::span module{reinterpret_cast<const std::uint8_t*>(information.module_start),
                            information.module_length};
     const LinuxDomain domain{
         start_linux(xen, module, number_of(words, "memory="sv, default_memory_mib), after(words, " -- "sv))};
     if (xen.are_refused()) return;
     Console console{xen, domain.id, domain.console_page};
-    const Clock clock{xen, information};
+    Events events{xen, information};
+    events.listen_to_channel(xen, domain.id, domain.console_port);
+    events.listen_to_endings(xen);
     const Ending ending{wait_for_end(xen, domain.id, [&] {
-        clock.sleep(xen, between_looks_ns);
+        events.wait(xen);
         console.print_new(false);
     })};
     console.print_new(true);
