@@ -158,7 +158,7 @@ void choose_sets(tuner::Profile& profile, const Options& options, const TuneInpu
     profile.origin.budget_fields = budget.fields;
     profile.origin.budget_sync = budget.sync;
     choose_sets(profile, options, input, costs, budget);
-    profile.rates = tuner::mean_rates(profile.sets.hot_set(), input.mix);
+    profile.rates = tuner::mean_rates(profile.sets.hot_set(), input.mix, costs);
     if (input.sampled) tuner::add_bounds(profile.rates, *input.sampled);
     profile.cost_unit = costs.unit;
     profile.predicted = tuner::compare(profile.sets, input.mix, costs, input.target.offered);

@@ -1,6 +1,6 @@
 #include "tuner/exports.hpp"
-#include "tuner/optimizer.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -24,44 +24,70 @@ namespace {
     return safe;
 }
 
-// What shadowing the field gains per round trip, in the words of the cost model.
-[[nodiscard]] std::string reason(const MeasuredRate& rate, bool write, const vmcs::FieldInfo& field,
-                                 const FieldCosts& costs) {
-    const FieldUse use{rate.reads, rate.writes, 0, 1};
-    const double reads{read_cost(use, costs, false)};
-    const double writes{write_cost(use, costs, false, true)};
-    std::string text{"reads save " + number(reads, 0) + ", a copy costs " + number(costs.sync_read, 0)};
-    if (write) {
-        text += "; writes save " + number(writes, 0) + ", a copy back costs " + number(costs.sync_write, 0);
-        if (reads <= costs.sync_read) text += "; read-shadowed only because writes have to be";
-    } else if (writes > costs.sync_write) {
-        const auto why{vmcs::reason(field.shadowing)};
-        text += "; writes stay trapped: ";
-        text += why.empty() ? "read-only data, or no room in the budget" : why;
-    } else if (rate.writes > 0) {
-        text += "; writes are too rare to pay for a copy back";
-    }
-    return text;
+// Why a field is left out though it may be shadowed and would gain.
+[[nodiscard]] std::string why_not_chosen(const Profile& profile, vmcs::FieldIndex index) {
+    if (profile.undecided.contains(index)) return "the sample does not decide";
+    if (profile.origin.budget_fields || profile.origin.budget_sync) return "no room in the budget";
+    if (profile.origin.objective == "minimax") return "another recording would lose by it";
+    if (profile.sets.read.empty()) return "all together gain less than having a shadow costs";
+    return "not chosen";
+}
+
+[[nodiscard]] std::string why_hot(const Profile& profile, vmcs::FieldIndex index, const MeasuredRate& rate) {
+    const vmcs::FieldInfo& field{vmcs::catalogue[index]};
+    const FieldGain& gain{*rate.gain};
+    if (profile.sets.write.test(index))
+        return gain.read <= 0 ? "read-shadowed only because writes have to be" : "both gain";
+    if (rate.writes == 0) return "only read";
+    if (gain.write <= 0) return "writes are too rare to pay for a copy back";
+    std::string text{"writes stay trapped: "};
+    if (!vmcs::may_shadow_write(field.shadowing)) return text.append(vmcs::reason(field.shadowing));
+    if (field.type == vmcs::Type::read_only_data) return text + "read-only data";
+    return text + why_not_chosen(profile, index);
+}
+
+[[nodiscard]] std::string why_trapped(const Profile& profile, vmcs::FieldIndex index,
+                                      const MeasuredRate& rate) {
+    const vmcs::FieldInfo& field{vmcs::catalogue[index]};
+    const FieldGain& gain{*rate.gain};
+    if (!vmcs::may_shadow_read(field.shadowing)) return std::string{vmcs::reason(field.shadowing)};
+    const double both{vmcs::may_shadow_write(field.shadowing) ? gain.read + gain.write : 0};
+    return std::max(gain.read, both) > 0 ? why_not_chosen(profile, index) : "too rare to pay for copies";
+}
+
+// The table's columns from the rates on.
+[[nodiscard]] std::string measured(const MeasuredRate* rate, const std::string& why) {
+    if (rate == nullptr) return "| | | | not measured |\n";
+    std::string text{number(rate->reads, 4) + " | " + number(rate->writes, 4) + " | "};
+    if (!rate->gain) return text + "| | |\n";
+    return text + number(rate->gain->read, 0) + " | " + number(rate->gain->write, 0) + " | " + why + " |\n";
 }
 
 [[nodiscard]] std::string hot_set(const Profile& profile) {
-    const CostTable* const costs{find_costs(profile.origin.costs)};
-    std::string text{"| field | shadowed | reads | writes | why |\n|---|---|---|---|---|\n"};
+    std::string text{"| field | shadowed | reads | writes | R gains | W gains besides | why |\n"
+                     "|---|---|---|---|---|---|---|\n"};
     profile.sets.hot_set().for_each([&](vmcs::FieldIndex index) {
-        const vmcs::FieldInfo& field{vmcs::catalogue[index]};
-        const bool write{profile.sets.write.test(index)};
-        text += "| " + cell(field.name) + " | " + (write ? "R, W" : "R") + " | ";
-        const auto rate{profile.rates.find(index)};
-        if (rate == profile.rates.end()) {
-            text += "| | not measured |\n";
-            return;
-        }
-        text += number(rate->second.reads, 4) + " | " + number(rate->second.writes, 4) + " | ";
-        text += (costs == nullptr ? "its costs are not known here"
-                                  : reason(rate->second, write, field, costs->fields[index])) +
-                " |\n";
+        const auto found{profile.rates.find(index)};
+        const MeasuredRate* const rate{found == profile.rates.end() ? nullptr : &found->second};
+        text += "| " + cell(vmcs::catalogue[index].name) + " | " +
+                (profile.sets.write.test(index) ? "R, W" : "R") + " | " +
+                measured(rate, rate != nullptr && rate->gain ? why_hot(profile, index, *rate) : "");
     });
     return text;
+}
+
+// Empty where nothing of it was measured.
+[[nodiscard]] std::string left_trapped(const Profile& profile) {
+    std::string text{};
+    (profile.listed_fields() - profile.sets.hot_set()).for_each([&](vmcs::FieldIndex index) {
+        const MeasuredRate& rate{profile.rates.at(index)};
+        text += "| " + cell(vmcs::catalogue[index].name) + " | " +
+                measured(&rate, rate.gain ? why_trapped(profile, index, rate) : "");
+    });
+    return text.empty() ? text
+                        : "| field | reads | writes | R would gain | W besides | why |\n"
+                          "|---|---|---|---|---|---|\n" +
+                              text;
 }
 
 [[nodiscard]] std::string prediction(const Profile& profile) {
@@ -102,7 +128,9 @@ std::string to_markdown(const Profile& profile) {
             " of them for writing too. All other fields, and all encodings that no field has, exit.\n\n"
             "## Hot set\n\n" +
             hot_set(profile) + "\nPer round trip";
-    text += profile.cost_unit.empty() ? ".\n" : "; costs in " + cell(profile.cost_unit) + ".\n";
+    text += profile.cost_unit.empty() ? ".\n" : "; gains in " + cell(profile.cost_unit) + ".\n";
+    if (const std::string others{left_trapped(profile)}; !others.empty())
+        text += "\n## Accessed, and left trapped\n\n" + others;
     if (profile.predicted) text += "\n## Predicted, per round trip\n\n" + prediction(profile);
     if (!profile.origin.recordings.empty()) text += "\n## Made from\n\n" + recordings(profile);
     return text;

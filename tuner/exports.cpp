@@ -78,7 +78,7 @@ std::string to_xen_fragment(const Profile& profile) {
 
 std::string to_csv(const Profile& profile) {
     std::string text{"field,encoding,read,write,reads_per_round_trip,writes_per_round_trip\n"};
-    profile.sets.hot_set().for_each([&](vmcs::FieldIndex index) {
+    profile.listed_fields().for_each([&](vmcs::FieldIndex index) {
         const vmcs::FieldInfo& field{vmcs::catalogue[index]};
         text += line("%s,0x%04X,%d,%d,", std::string{field.symbol}.c_str(), field.encoding,
                      profile.sets.read.test(index) ? 1 : 0, profile.sets.write.test(index) ? 1 : 0);

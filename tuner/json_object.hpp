@@ -81,9 +81,13 @@ public:
     }
 
     [[nodiscard]] double number(const char* key) const {
+        const double value{any_number(key)};
+        if (value < 0) malformed("'" + in(key) + "' must be a number, 0 or more");
+        return value;
+    }
+    [[nodiscard]] double any_number(const char* key) const {
         const Json& value{need(key)};
-        if (!value.is_number() || value.get<double>() < 0)
-            malformed("'" + in(key) + "' must be a number, 0 or more");
+        if (!value.is_number()) malformed("'" + in(key) + "' must be a number");
         return value.get<double>();
     }
 

@@ -61,18 +61,24 @@ Comparison compare(const vmcs::ShadowSets& tuned, std::span<const WeightedWorklo
             mean_effect(kvm_static_list(offered), mix, costs), mean_effect(tuned, mix, costs)};
 }
 
-std::map<vmcs::FieldIndex, MeasuredRate> mean_rates(const vmcs::FieldSet& fields,
-                                                    std::span<const WeightedWorkload> mix) {
+std::map<vmcs::FieldIndex, MeasuredRate>
+mean_rates(vmcs::FieldSet fields, std::span<const WeightedWorkload> mix, const CostTable& costs) {
+    for (const WeightedWorkload& one : mix) {
+        for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
+            const FieldAccesses& field{one.workload.fields[i]};
+            if (field.reads_in_round_trips + field.writes_in_round_trips != 0) fields.set(i);
+        }
+    }
     std::map<vmcs::FieldIndex, MeasuredRate> rates{};
+    const Gains gains{mean_gains(mix, costs)};
+    fields.for_each([&](vmcs::FieldIndex index) { rates[index].gain = gains.fields[index]; });
     const double total{total_weight(mix)};
     for (const WeightedWorkload& one : mix) {
-        const Workload& workload{one.workload};
-        const double share{one.weight / total / static_cast<double>(workload.round_trips)};
-        fields.for_each([&](vmcs::FieldIndex index) {
-            MeasuredRate& rate{rates[index]};
-            rate.reads += static_cast<double>(workload.fields[index].reads_in_round_trips) * share;
-            rate.writes += static_cast<double>(workload.fields[index].writes_in_round_trips) * share;
-        });
+        const double share{one.weight / total / static_cast<double>(one.workload.round_trips)};
+        for (auto& [index, rate] : rates) {
+            rate.reads += static_cast<double>(one.workload.fields[index].reads_in_round_trips) * share;
+            rate.writes += static_cast<double>(one.workload.fields[index].writes_in_round_trips) * share;
+        }
     }
     return rates;
 }

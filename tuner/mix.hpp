@@ -29,9 +29,9 @@ using Mix = std::vector<WeightedWorkload>;
 [[nodiscard]] Comparison compare(const vmcs::ShadowSets& tuned, std::span<const WeightedWorkload> mix,
                                  const CostTable& costs, const vmcs::FieldSet& offered);
 
-// Of these fields, by the same weights.
-[[nodiscard]] std::map<vmcs::FieldIndex, MeasuredRate> mean_rates(const vmcs::FieldSet& fields,
-                                                                  std::span<const WeightedWorkload> mix);
+// Of these fields and of all others that are accessed in round trips, by the same weights; with the gains.
+[[nodiscard]] std::map<vmcs::FieldIndex, MeasuredRate>
+mean_rates(vmcs::FieldSet fields, std::span<const WeightedWorkload> mix, const CostTable& costs);
 
 // What each workload pays per round trip for not having its own optimum under the same budget.
 [[nodiscard]] std::vector<double> regrets(const vmcs::ShadowSets& sets, std::span<const WeightedWorkload> mix,

@@ -3,6 +3,7 @@
 // A profile as a file: JSON, for people and programs alike. docs/profile-format.md describes it.
 
 #include "link/messages.hpp"
+#include "tuner/optimizer.hpp"
 #include "tuner/prediction.hpp"
 #include "vmcs/fingerprint.hpp"
 
@@ -15,7 +16,7 @@
 
 namespace shadowtune::tuner {
 
-inline constexpr int profile_schema_version{3};
+inline constexpr int profile_schema_version{4};
 
 // One byte less than link::ProfileImage has, so that the name ends with a zero there.
 inline constexpr std::size_t max_profile_name{sizeof(link::ProfileImage::name) - 1};
@@ -33,6 +34,9 @@ struct MeasuredRate {
     // 95 % intervals, where the rates are estimates from a sample: both or none.
     std::optional<RateBounds> read_bounds{};
     std::optional<RateBounds> write_bounds{};
+    // What shadowing gains per round trip over leaving the field trapped, in the profile's cost unit; below 0
+    // it costs more than it saves.
+    std::optional<FieldGain> gain{};
 };
 
 // One of the recordings that a profile was made from.
@@ -78,13 +82,22 @@ struct Profile {
     std::string cpu_model; // the lab's
     Origin origin;
     vmcs::ShadowSets sets;
-    std::map<vmcs::FieldIndex, MeasuredRate> rates; // of the hot set, where measured
+    // Where measured: of the hot set, and of the fields that L1 accesses in round trips though they trap.
+    std::map<vmcs::FieldIndex, MeasuredRate> rates;
     // Fields that a sampled recording did not decide, hot or not as they were; and about how many round trips
     // more would decide. None: no such number, the rate is where both cost the same.
     std::map<vmcs::FieldIndex, std::optional<std::uint64_t>> undecided{};
     std::string cost_unit;
     std::optional<Comparison> predicted;
     std::vector<CurvePoint> curve; // from no shadow to the optimum without a budget; empty: not asked for
+
+    // The hot set, and what else was measured.
+    [[nodiscard]] vmcs::FieldSet listed_fields() const {
+        vmcs::FieldSet listed{sets.hot_set()};
+        for (const auto& [field, rate] : rates)
+            listed.set(field);
+        return listed;
+    }
 };
 
 enum class ProfileErrorKind : std::uint8_t {

@@ -160,7 +160,8 @@ void read_fields(const Json& fields, Profile& profile) {
         const Object entry{fields[i],
                            "fields[" + std::to_string(i) + "]",
                            {"field", "read", "write", "reads_per_round_trip", "writes_per_round_trip",
-                            "reads_low", "reads_high", "writes_low", "writes_high"}};
+                            "reads_low", "reads_high", "writes_low", "writes_high", "read_gain",
+                            "write_gain"}};
         (void)entry.need("field");
         const std::string symbol{entry.text("field")};
         const vmcs::FieldIndex index{field_of(symbol, entry.in("field"))};
@@ -173,6 +174,10 @@ void read_fields(const Json& fields, Profile& profile) {
         if (entry.find("reads_per_round_trip") != nullptr || entry.find("writes_per_round_trip") != nullptr) {
             profile.rates[index] = {
                 entry.number("reads_per_round_trip"), entry.number("writes_per_round_trip"), {}, {}};
+        }
+        if (entry.find("read_gain") != nullptr) {
+            profile.rates[index].gain =
+                FieldGain{entry.any_number("read_gain"), entry.any_number("write_gain")};
         }
         if (entry.find("reads_low") != nullptr) {
             profile.rates[index].read_bounds = {entry.number("reads_low"), entry.number("reads_high")};

@@ -90,7 +90,7 @@ std::string to_json(const Profile& profile) {
               {"machine", {{"cpu_brand", profile.cpu_brand}, {"cpu_model", profile.cpu_model}}}};
     json["made"] = made_to_json(profile.origin);
     Json fields(Json::array()); // braces would make a list in a list
-    profile.sets.hot_set().for_each([&](vmcs::FieldIndex index) {
+    profile.listed_fields().for_each([&](vmcs::FieldIndex index) {
         Json entry{{"field", vmcs::catalogue[index].symbol},
                    {"read", profile.sets.read.test(index)},
                    {"write", profile.sets.write.test(index)}};
@@ -102,6 +102,10 @@ std::string to_json(const Profile& profile) {
                 entry["reads_high"] = rounded(rate->second.read_bounds->high);
                 entry["writes_low"] = rounded(rate->second.write_bounds->low);
                 entry["writes_high"] = rounded(rate->second.write_bounds->high);
+            }
+            if (rate->second.gain) {
+                entry["read_gain"] = rounded(rate->second.gain->read);
+                entry["write_gain"] = rounded(rate->second.gain->write);
             }
         }
         fields.push_back(std::move(entry));

@@ -164,7 +164,7 @@ tuner::Profile ProfileDocument::profile() const {
     profile.cost_unit = m_costs.unit;
     if (!m_workload) return profile;
     const tuner::Mix mix{{*m_workload, 1}};
-    profile.rates = tuner::mean_rates(m_sets.hot_set(), mix);
+    profile.rates = tuner::mean_rates(m_sets.hot_set(), mix, m_costs);
     profile.predicted = tuner::compare(m_sets, mix, m_costs, m_target.offered);
     profile.curve = m_curve;
     const db::Totals& totals{m_recording->totals};

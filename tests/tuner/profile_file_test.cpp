@@ -44,6 +44,8 @@ TEST(ProfileFile, RoundTrip) {
     EXPECT_DOUBLE_EQ(back.curve[1].effect.cost, 400);
     EXPECT_DOUBLE_EQ(back.rates.at(vmcs::index_of(Field::guest_rip)).reads, 0.71);
     EXPECT_DOUBLE_EQ(back.rates.at(vmcs::index_of(Field::guest_rip)).write_bounds.value().high, 0.525);
+    EXPECT_DOUBLE_EQ(back.rates.at(vmcs::index_of(Field::guest_rip)).gain.value().write, -3);
+    EXPECT_DOUBLE_EQ(back.rates.at(vmcs::index_of(Field::guest_cr3)).reads, 0.001);
     EXPECT_EQ(back.undecided, profile.undecided);
     ASSERT_TRUE(back.predicted.has_value());
     EXPECT_DOUBLE_EQ(back.predicted->kvm_list.trapped_writes, 0.125);
@@ -112,7 +114,7 @@ TEST(ProfileFile, EachThingWrongIsToldWithItsPlace) {
         {"no schema", ProfileErrorKind::malformed, "'schema' is missing", [](Json& j) { j.erase("schema"); }},
         {"newer schema", ProfileErrorKind::other_schema, "tune again",
          [](Json& j) {
-             j["schema_version"] = 4;
+             j["schema_version"] = tuner::profile_schema_version + 1;
              j["new_key"] = 1; // must not be what is complained of
          }},
         {"schema version no number", ProfileErrorKind::malformed, "schema_version",

@@ -122,7 +122,7 @@ TEST_F(Schema, ReaderAndSchemaRefuseTheSame) {
                                                            {"/fields/0/colour", 1},
                                                            {"/predicted/tuned/cost", -1},
                                                            {"/curve/0/synced", "x"},
-                                                           {"/schema_version", 4},
+                                                           {"/schema_version", tuner::profile_schema_version + 1},
                                                            {"/name", ""},
                                                            {"/made/recordings", 3},
                                                            {"/curve/0/colour", true},

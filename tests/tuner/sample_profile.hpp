@@ -22,7 +22,9 @@ namespace shadowtune::test {
                                  {"b.db", 1, "io", "all", 2.5, 4, 9, 7000, 0}};
     profile.sets = tuned_profile();
     profile.rates[vmcs::index_of(vmcs::Field::guest_rip)] = {0.71, 0.5, tuner::RateBounds{0.69, 0.73},
-                                                             tuner::RateBounds{0.475, 0.525}};
+                                                             tuner::RateBounds{0.475, 0.525},
+                                                             tuner::FieldGain{700.5, -3}};
+    profile.rates[vmcs::index_of(vmcs::Field::guest_cr3)] = {0.001, 0, {}, {}, {}}; // trapped
     profile.undecided = {{vmcs::index_of(vmcs::Field::ept_pointer), 123456},
                          {vmcs::index_of(vmcs::Field::host_cr3), {}}};
     profile.cost_unit = "cycles";
