@@ -21,10 +21,12 @@ void choose(vmcs::ShadowSets& sets, vmcs::FieldIndex field, Choice choice) {
     if (choice == Choice::read_write) sets.write.set(field);
 }
 
-[[nodiscard]] FieldUse use_of(double reads, double writes, const Evidence& evidence) {
+[[nodiscard]] FieldUse use_of(double reads, double writes, vmcs::FieldIndex field, const Evidence& evidence) {
     FieldUse use{};
     use.reads = reads;
     use.writes = writes;
+    use.changes = evidence.changes[field];
+    use.others = evidence.others[field];
     use.switches = evidence.switches;
     use.switched_round_trips = evidence.switched_round_trips;
     return use;
@@ -34,7 +36,7 @@ void choose(vmcs::ShadowSets& sets, vmcs::FieldIndex field, Choice choice) {
 [[nodiscard]] double gain_of(Choice choice, vmcs::FieldIndex field, const Evidence& evidence,
                              const CostTable& costs) {
     const FieldGain gain{
-        gain_of(use_of(evidence.reads[field].estimate, evidence.writes[field].estimate, evidence),
+        gain_of(use_of(evidence.reads[field].estimate, evidence.writes[field].estimate, field, evidence),
                 costs.fields[field])};
     return (choice != Choice::none ? gain.read : 0) + (choice == Choice::read_write ? gain.write : 0);
 }
@@ -46,12 +48,14 @@ void choose(vmcs::ShadowSets& sets, vmcs::FieldIndex field, Choice choice) {
     const auto trips{static_cast<double>(evidence.round_trips)};
     workload.switches = static_cast<std::uint64_t>(evidence.switches * trips);
     workload.switched_round_trips = static_cast<std::uint64_t>(evidence.switched_round_trips * trips);
-    const auto count{
-        [&](const RateInterval& rate) { return static_cast<std::uint64_t>(rate.estimate * trips); }};
+    const auto count{[&](double rate) { return static_cast<std::uint64_t>(rate * trips); }};
     for (std::size_t field{0}; field < vmcs::field_count; ++field) {
-        const std::uint64_t reads{count(evidence.reads[field])};
-        const std::uint64_t writes{count(evidence.writes[field])};
-        workload.fields[field] = {reads, writes, reads, writes};
+        const std::uint64_t reads{count(evidence.reads[field].estimate)};
+        const std::uint64_t writes{count(evidence.writes[field].estimate)};
+        FieldAccesses& of{workload.fields[field]};
+        of = {reads, writes, reads, writes};
+        of.changes = count(evidence.changes[field]);
+        of.others = count(evidence.others[field]);
     }
     return workload;
 }
@@ -99,7 +103,7 @@ Choice Autotuner::best(vmcs::FieldIndex field, const Windows& windows, bool may_
     std::optional<Choice> less;
     for (const Evidence& evidence : windows) {
         const auto& [reads, writes]{std::tie(evidence.reads[field], evidence.writes[field])};
-        const FieldUse use{use_of(0, 0, evidence)};
+        const FieldUse use{use_of(0, 0, field, evidence)};
         const auto decided{decided_choice(reads, writes, costs, may_write, use)};
         if (decided && *decided > now) return *decided;
         const auto exactly{[](const RateInterval& rate) {

@@ -1,5 +1,7 @@
 #include "tuner/evidence.hpp"
 
+#include <algorithm>
+
 namespace shadowtune::tuner {
 
 Evidence evidence_of(const db::Totals& totals, const vmcs::ShadowSets& in_force, double confidence) {
@@ -27,6 +29,16 @@ Evidence evidence_of(const db::Totals& totals, const vmcs::ShadowSets& in_force,
         evidence.reads[field] = rate(reads[field], sampled.reads[field], in_force.read.test(field));
         evidence.writes[field] = rate(writes[field], sampled.writes[field], in_force.write.test(field));
     }
+    if (evidence.round_trips == 0) return evidence;
+    for (vmcs::FieldIndex field{0}; field < vmcs::field_count; ++field) {
+        evidence.changes[field] =
+            std::min(sampled.changes_per_read[field] * evidence.reads[field].estimate, 1.0);
+        evidence.others[field] =
+            static_cast<double>(sampled.others[field]) / static_cast<double>(evidence.round_trips);
+    }
+    // As assume_rip_changes has it.
+    double& rip{evidence.changes[vmcs::index_of(vmcs::Field::guest_rip)]};
+    if (rip == 0) rip = 1;
     return evidence;
 }
 

@@ -11,6 +11,9 @@ struct Evidence {
     std::uint64_t round_trips{0};
     std::array<RateInterval, vmcs::field_count> reads{};
     std::array<RateInterval, vmcs::field_count> writes{};
+    // Per round trip: how often L1 finds another value, and how often it turns to a VMCS with another one.
+    std::array<double, vmcs::field_count> changes{};
+    std::array<double, vmcs::field_count> others{};
     double switches{0};             // per round trip
     double switched_round_trips{0}; // likewise: 1 at most
 };

@@ -200,6 +200,27 @@ TEST(Autotuner, ShadowsNothingThatDoesNotPayForTheShadowItself) {
     EXPECT_EQ(loop.last.kind, Verdict::Kind::keep);
 }
 
+// Where a changed value's copy costs more than a trapped read, it depends on the changes: those that are seen
+// at each access, and those in sampled round trips.
+TEST(Autotuner, CountsCopiesOfChangedValues) {
+    auto options{options_for(offered())};
+    for (tuner::FieldCosts& costs : options.costs.fields)
+        costs.sync_read_changed = 1500;
+    for (const bool changes : {false, true}) {
+        Loop loop{options};
+        be_steady(loop.l1);
+        loop.l1.read(Field::guest_cr3, 0.5);
+        if (changes) loop.l1.change(Field::guest_cr3);
+        loop.run(100'000, 2'000);
+        EXPECT_EQ(shadows(loop.autotuner.sets(), Field::guest_cr3), !changes);
+        EXPECT_TRUE(shadows(loop.autotuner.sets(), Field::exit_reason));
+        if (changes) continue;
+        loop.l1.change(Field::guest_cr3);
+        loop.run(200'000, 2'000);
+        EXPECT_FALSE(shadows(loop.autotuner.sets(), Field::guest_cr3));
+    }
+}
+
 TEST(Autotuner, SaysWhichRatesSpeakForAChange) {
     Loop loop{options_for(offered())};
     be_steady(loop.l1);

@@ -20,6 +20,9 @@ public:
     void read(vmcs::Field field, double rate) { m_rates[{vmcs::index_of(field), db::Access::read}] = rate; }
     void write(vmcs::Field field, double rate) { m_rates[{vmcs::index_of(field), db::Access::write}] = rate; }
 
+    // Each VMREAD of it finds another value than before.
+    void change(vmcs::Field field) { m_changing.set(vmcs::index_of(field)); }
+
     void load(const vmcs::ShadowSets& sets, std::uint16_t interval) {
         m_sets = sets;
         m_interval = interval;
@@ -52,6 +55,8 @@ public:
         for (const auto& [key, count] : m_sampled)
             vcpu.sampled.push_back(
                 {vmcs::catalogue[key.first].encoding, key.second, reason, count.sum, count.squares});
+        for (const auto& [field, count] : m_changes)
+            vcpu.changes.push_back({db::Change::at_exit, vmcs::catalogue[field].encoding, reason, count});
         return snapshot;
     }
 
@@ -69,16 +74,21 @@ private:
     }
     void access(const Key& key, std::uint64_t times, bool sampled) {
         if (times == 0) return;
+        const bool traps{!(key.second == db::Access::read ? m_sets.read : m_sets.write).test(key.first)};
+        const bool may_change{key.second == db::Access::read && m_changing.test(key.first)};
+        if (may_change && (sampled || traps)) ++m_changes[key.first];
         if (sampled) {
             m_sampled[key].sum += times;
             m_sampled[key].squares += times * times;
-        } else if (!(key.second == db::Access::read ? m_sets.read : m_sets.write).test(key.first)) {
+        } else if (traps) {
             m_plain[key] += times;
         }
     }
 
     std::mt19937_64 m_random;
     std::map<Key, double> m_rates;
+    vmcs::FieldSet m_changing;
+    std::map<vmcs::FieldIndex, std::uint64_t> m_changes;
     vmcs::ShadowSets m_sets;
     std::uint16_t m_interval{0};
     std::uint32_t m_generation{1};
