@@ -3,6 +3,7 @@
 #include "tests/cli/run_program.hpp"
 #include "tests/db/sample_recording.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <iterator>
@@ -120,7 +121,9 @@ TEST_F(Offline, TuneWritesAProfile) {
     EXPECT_NE(tuned.out.find("3 of the 127 fields offered"), std::string::npos) << tuned.out;
     const Json profile(Json::parse(contents(m_profile)));
     EXPECT_EQ(profile["name"], "p");
-    EXPECT_EQ(profile["fields"].size(), 3U);
+    EXPECT_EQ(profile["fields"].size(), 6U); // all that were accessed
+    EXPECT_EQ(
+        std::ranges::count_if(profile["fields"], [](const Json& field) { return field["read"] == true; }), 3);
     EXPECT_EQ(profile["made"]["budget_fields"], 3);
     EXPECT_EQ(profile["made"]["recordings"][0]["recording"], 1);
     const Outcome share{run_program({"tune", m_db, "--recording", "1", "-o", m_profile, "--budget", "2%"})};

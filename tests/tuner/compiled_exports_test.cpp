@@ -61,8 +61,9 @@ using vmcs::Field;
                                 const std::string& options = {}) {
     std::ofstream{folder / "main.c"} << source;
     const std::string program{(folder / "main").string()};
-    const std::string compile{std::string{C_COMPILER} + " -std=c11 -Wall -Wextra -Werror " + options +
-                              " -o " + program + " " + (folder / "main.c").string()};
+    std::string compile{C_COMPILER};
+    compile.append(" -std=c11 -Wall -Wextra -Werror ").append(options);
+    compile.append(" -o ").append(program).append(" ").append((folder / "main.c").string());
     if (std::system(compile.c_str()) != 0) return {};
     const std::unique_ptr<FILE, int (*)(FILE*)> pipe{popen(program.c_str(), "r"), pclose};
     std::string out{};
