@@ -115,19 +115,20 @@ TEST_F(Schema, HasNoKeyThatIsNotWritten) {
 }
 
 TEST_F(Schema, ReaderAndSchemaRefuseTheSame) {
-    const std::vector<std::pair<const char*, Json>> wrongs{{"/colour", 1},
-                                                           {"/made/colour", 1},
-                                                           {"/made/budget_sync", "much"},
-                                                           {"/fields/0/read", 1},
-                                                           {"/fields/0/colour", 1},
-                                                           {"/predicted/tuned/cost", -1},
-                                                           {"/curve/0/synced", "x"},
-                                                           {"/schema_version", tuner::profile_schema_version + 1},
-                                                           {"/name", ""},
-                                                           {"/made/recordings", 3},
-                                                           {"/curve/0/colour", true},
-                                                           {"/l1/type", "KVM"},
-                                                           {"/fingerprints/1/accesses", "guest_rip"}};
+    const std::vector<std::pair<const char*, Json>> wrongs{
+        {"/colour", 1},
+        {"/made/colour", 1},
+        {"/made/budget_sync", "much"},
+        {"/fields/0/read", 1},
+        {"/fields/0/colour", 1},
+        {"/predicted/tuned/cost", -1},
+        {"/curve/0/synced", "x"},
+        {"/schema_version", tuner::profile_schema_version + 1},
+        {"/name", ""},
+        {"/made/recordings", 3},
+        {"/curve/0/colour", true},
+        {"/l1/type", "KVM"},
+        {"/fingerprints/1/accesses", "guest_rip"}};
     for (const auto& [path, value] : wrongs) {
         Json json(m_profile);
         json[Json::json_pointer{path}] = value;
