@@ -82,12 +82,12 @@ struct Answer {
     if (!second) return Failure{CliError{ExitCode::bad_input, second.error().message}};
     Answer answer{{}, false};
     for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
-        const auto add{[&](const char* access, bool in_first, bool in_second) {
+        const auto add = [&](const char* access, bool in_first, bool in_second) {
             const bool differs{in_first != in_second};
             if (!differs && !(options.all && in_first)) return;
             answer.lines.push_back({std::string{vmcs::catalogue[i].symbol}, access, in_first ? 1.0 : 0.0,
                                     in_second ? 1.0 : 0.0, std::nullopt, differs});
-        }};
+        };
         add("read", first.value().sets.read.test(i), second.value().sets.read.test(i));
         add("write", first.value().sets.write.test(i), second.value().sets.write.test(i));
     }

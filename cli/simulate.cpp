@@ -42,13 +42,13 @@ struct Row {
     const double trapped{static_cast<double>(counters.round_trip_ticks) /
                          static_cast<double>(counters.round_trips)};
     std::vector<Row> rows{};
-    const auto add{[&](std::string name, std::string title, const vmcs::ShadowSets& sets) {
+    const auto add = [&](std::string name, std::string title, const vmcs::ShadowSets& sets) {
         Row row{std::move(name), std::move(title), sets, tuner::predict(sets, workload, costs.table), {}};
         // What the VMM takes of a list: it can run nothing else.
         const vmcs::ShadowSets taken{vmcs::allowed_part(sets, target)};
         if (costs.measured) row.ticks = tuner::predict_ticks(trapped, taken, workload, costs.table);
         rows.push_back(std::move(row));
-    }};
+    };
     for (const tuner::StaticList& list : tuner::static_lists()) {
         const bool named{std::ranges::find(options.lists, list.name) != options.lists.end()};
         if (!options.lists.empty() && !named) continue;

@@ -84,7 +84,7 @@ Result<void, CliError> TuningLoop::begin() {
     if (m_options.dry_run) return begin_dry_run(hello.value());
 
     const vmcs::ShadowSets sets{m_options.first.value_or(vmcs::ShadowSets{})};
-    if (const auto good{check_sets(sets, m_options.tuner.target, "--profile")}; !good) return good;
+    if (auto good{check_sets(sets, m_options.tuner.target, "--profile")}; !good) return good;
     m_autotuner.emplace(m_options.tuner, sets, sets);
     m_sampling = false;
     if (m_options.first) {

@@ -137,12 +137,12 @@ void Autotuner::weigh(Verdict& verdict, const Windows& windows) const {
         const Choice before{choice_in(m_sets, field)};
         const Choice after{choice_in(verdict.sets, field)};
         if (before == after) return;
-        const auto gain{[&](const Evidence& evidence) {
+        const auto gain = [&](const Evidence& evidence) {
             return gain_of(after, field, evidence, costs) - gain_of(before, field, evidence, costs);
-        }};
-        const auto sum{[&](const Evidence& evidence) {
+        };
+        const auto sum = [&](const Evidence& evidence) {
             return gain(evidence) * static_cast<double>(evidence.round_trips);
-        }};
+        };
         const Evidence& clearest{*std::ranges::max_element(windows, {}, sum)};
         regret += sum(clearest);
         verdict.gain += gain(clearest);

@@ -19,12 +19,12 @@ Evidence evidence_of(const db::Totals& totals, const vmcs::ShadowSets& in_force,
         evidence.switched_round_trips = static_cast<double>(totals.switched_round_trips) / round_trips;
     }
     const SampledWorkload sampled{sampled_workload_of(totals)};
-    const auto rate{[&](std::uint64_t trapped, const SampledCount& count, bool shadowed) -> RateInterval {
+    const auto rate = [&](std::uint64_t trapped, const SampledCount& count, bool shadowed) -> RateInterval {
         if (shadowed || evidence.round_trips == 0) return rate_interval(count, sampled, confidence);
         const double exact{static_cast<double>(trapped + count.sum) /
                            static_cast<double>(evidence.round_trips)};
         return {exact, exact, exact};
-    }};
+    };
     for (vmcs::FieldIndex field{0}; field < vmcs::field_count; ++field) {
         evidence.reads[field] = rate(reads[field], sampled.reads[field], in_force.read.test(field));
         evidence.writes[field] = rate(writes[field], sampled.writes[field], in_force.write.test(field));

@@ -200,9 +200,10 @@ void read_undecided(const Json& list, Profile& profile) {
 
 void read_fingerprints(const Json& list, Profile& profile) {
     if (!list.is_array()) malformed("'fingerprints' must be a list");
-    if (!is_type_name(profile.l1_type))
+    if (!is_type_name(profile.l1_type)) {
         malformed("'l1.type' must name the fingerprints' type: 1 to " + std::to_string(max_type_name) +
                   " small letters, digits and hyphens");
+    }
     for (std::size_t i{0}; i < list.size(); ++i) {
         profile.fingerprints.push_back(
             fingerprint_from_json(list[i], "fingerprints[" + std::to_string(i) + "]"));

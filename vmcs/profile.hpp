@@ -69,10 +69,10 @@ struct ProfileError {
         if (broken) return;
         const FieldInfo& field{catalogue[index]};
         const bool written{sets.write.test(index)};
-        const auto fail{[&](ProfileRule rule) {
+        const auto fail = [&](ProfileRule rule) {
             broken = true;
             error = {rule, index, field.encoding};
-        }};
+        };
         if (!may_shadow_read(field.shadowing)) return fail(ProfileRule::never_shadowed);
         if (written && !may_shadow_write(field.shadowing)) return fail(ProfileRule::write_not_allowed);
         if (!target.offered.test(index)) return fail(ProfileRule::field_not_offered);

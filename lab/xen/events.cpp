@@ -38,9 +38,10 @@ void Events::wait(Hypercalls& xen) {
     if (xen.are_refused()) return;
     const Poll poll{reinterpret_cast<std::uint64_t>(m_ports), m_count, 0, for_ever};
     xen.call_xen("poll"sv, call::scheduler, scheduler_poll, reinterpret_cast<std::uint64_t>(&poll));
-    for (std::uint32_t i{0}; i < m_count; ++i)
+    for (std::uint32_t i{0}; i < m_count; ++i) {
         __atomic_fetch_and(&page.shared.pending[m_ports[i] / 64], ~(std::uint64_t{1} << m_ports[i] % 64),
                            __ATOMIC_ACQ_REL);
+    }
 }
 
 } // namespace shadowtune::xen

@@ -90,9 +90,10 @@ void write_start(Hypercalls& xen, std::uint16_t domain, const Layout& layout, st
                  reinterpret_cast<std::uint64_t>(&channel));
     for (const DomainParameter& parameter :
          {DomainParameter{domain, 0, parameter_console_page, console_address / page_size},
-          DomainParameter{domain, 0, parameter_console_channel, channel.port}})
+          DomainParameter{domain, 0, parameter_console_channel, channel.port}}) {
         xen.call_xen("set_param"sv, call::hardware_virtualised, set_parameter,
                      reinterpret_cast<std::uint64_t>(&parameter));
+    }
     return channel.port;
 }
 

@@ -130,10 +130,11 @@ extern "C" [[noreturn]] void dom0_main(const StartInfo& information) {
         ++length;
     const std::string_view words{information.command_line, length};
     Hypercalls xen;
-    if (information.module_length != 0)
+    if (information.module_length != 0) {
         run_linux(xen, information, words);
-    else
+    } else {
         run_loops(xen, words);
+    }
     if (xen.are_refused()) print_refusal(xen.refusal());
     open_ports();
     if (number_of(words, "wait="sv, 0) != 0) wait_for_input();

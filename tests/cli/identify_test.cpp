@@ -37,7 +37,7 @@ protected:
     }
 
     [[nodiscard]] std::string record(const std::optional<db::Fingerprint>& print) {
-        const std::string file{(m_folder / "a.db").string()};
+        std::string file{(m_folder / "a.db").string()};
         auto database{db::Database::open(file, db::OpenMode::append)};
         EXPECT_TRUE(database.ok());
         auto writer{

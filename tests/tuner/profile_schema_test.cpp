@@ -20,7 +20,7 @@ public:
 
     [[nodiscard]] std::vector<std::string> errors(const Json& value) {
         m_errors.clear();
-        check(m_root, value, "");
+        check(m_root, value, Json::json_pointer{});
         return m_errors;
     }
 
@@ -32,13 +32,13 @@ private:
                (type == "number" && value.is_number());
     }
 
-    void check(const Json& schema, const Json& value, const std::string& path) {
+    void check(const Json& schema, const Json& value, const Json::json_pointer& path) {
         for (const auto& [keyword, rule] : schema.items())
             check_keyword(keyword, rule, schema, value, path);
     }
 
     void check_keyword(const std::string& keyword, const Json& rule, const Json& schema, const Json& value,
-                       const std::string& path) {
+                       const Json::json_pointer& path) {
         bool good{true};
         if (keyword == "type") {
             const Json types(rule.is_array() ? rule : Json::array({rule}));
@@ -59,10 +59,10 @@ private:
             check(m_root["$defs"][rule.get<std::string>().substr(8)], value, path);
         } else if (keyword == "items") {
             for (std::size_t i{0}; value.is_array() && i < value.size(); ++i)
-                check(rule, value[i], path + "/" + std::to_string(i));
+                check(rule, value[i], path / i);
         } else if (keyword == "properties") {
             for (const auto& [key, member] : value.items()) {
-                if (rule.contains(key)) check(rule[key], member, path + "/" + key);
+                if (rule.contains(key)) check(rule[key], member, path / key);
             }
         } else if (keyword == "additionalProperties") {
             for (const auto& [key, member] : value.items())
@@ -71,7 +71,7 @@ private:
             good =
                 keyword == "$schema" || keyword == "title" || keyword == "description" || keyword == "$defs";
         }
-        if (!good) m_errors.push_back(path + ": " + keyword);
+        if (!good) m_errors.push_back(path.to_string() + ": " + keyword);
     }
 
     const Json& m_root;

@@ -52,9 +52,10 @@ public:
         vcpu.sampled_round_trips_by_reason[reason] = m_sampled_round_trips;
         for (const auto& [key, count] : m_plain)
             vcpu.accesses.push_back({vmcs::catalogue[key.first].encoding, key.second, reason, count});
-        for (const auto& [key, count] : m_sampled)
+        for (const auto& [key, count] : m_sampled) {
             vcpu.sampled.push_back(
                 {vmcs::catalogue[key.first].encoding, key.second, reason, count.sum, count.squares});
+        }
         for (const auto& [field, count] : m_changes)
             vcpu.changes.push_back({db::Change::at_exit, vmcs::catalogue[field].encoding, reason, count});
         return snapshot;
