@@ -181,6 +181,8 @@ nested::ProcessorFacts read_processor_facts() {
     facts.has_sgx = (features.ebx >> 2 & 1) != 0;
     facts.has_rtm = (features.ebx >> 11 & 1) != 0;
     facts.has_bus_lock_debug = (features.ecx >> 24 & 1) != 0;
+    constexpr std::uint64_t debugctl_bus_lock_detect{1U << 2}; // Vol. 3B, 18.3.1.6
+    if (facts.has_bus_lock_debug) facts.debugctl_bits |= debugctl_bus_lock_detect;
     return facts;
 }
 

@@ -3,6 +3,7 @@
 #include "hypervisor/cpu/registers.hpp"
 #include "hypervisor/nested/exit_routing.hpp"
 #include "hypervisor/nested/field_classes.hpp"
+#include "hypervisor/nested/l2_bitmaps.hpp"
 #include "hypervisor/nested/l2_ept.hpp"
 #include "hypervisor/nested/l2_memory.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
@@ -219,6 +220,8 @@ bool read_linear(Vcpu& vcpu, std::uint64_t linear, void* to, std::size_t size) {
 bool write_linear(Vcpu& vcpu, std::uint64_t linear, const void* from, std::size_t size) {
     LinearPart parts[2];
     if (!translate_operand(vcpu, linear, size, true, parts)) return false;
+    for (const LinearPart& part : parts)
+        if (part.size != 0) note_write_for_guest(vcpu, part.physical);
     vcpu.machine.l1.write(parts[0].physical, from, parts[0].size);
     vcpu.machine.l1.write(parts[1].physical, static_cast<const std::uint8_t*>(from) + parts[0].size,
                           parts[1].size);

@@ -35,6 +35,10 @@ void end_merged_bitmaps(Vcpu& vcpu);
 // L2 is about to get write access to this page of L1's: if it is a bitmap in use, none is used in place from
 // now on.
 void note_l2_writable(Vcpu& vcpu, std::uint64_t address, unsigned page_shift);
+// L0 is about to write there itself, on behalf of whoever runs.
+inline void note_write_for_guest(Vcpu& vcpu, std::uint64_t address) {
+    if (vcpu.runs_l2) note_l2_writable(vcpu, address, 12);
+}
 
 // Points vmcs02 at the tables composed for L1's EPTP; its place may have changed since the last entry.
 void set_l2_ept(Vcpu& vcpu);

@@ -40,8 +40,9 @@ constexpr std::uint64_t pml_entries{512};
 
 // 29.3.6 "Page-Modification Logging": the index counts down, and wraps to FFFFH behind the last entry.
 void log_modification(Vcpu& vcpu, std::uint64_t index, std::uint64_t guest_physical) {
-    vcpu.machine.l1.write64(vcpu.vmcs12.get(F::pml_address) + 8 * index,
-                            guest_physical & ~(memory::page_size - 1));
+    const std::uint64_t log{vcpu.vmcs12.get(F::pml_address)};
+    note_write_for_guest(vcpu, log);
+    vcpu.machine.l1.write64(log + 8 * index, guest_physical & ~(memory::page_size - 1));
     vcpu.vmcs12.leave(F::pml_index, (index - 1) & 0xFFFF);
 }
 
@@ -73,6 +74,7 @@ static_assert(offsetof(VirtualizationException, eptp_index) + 2 == virtualizatio
                                        access.guest_linear,
                                        access.guest_physical,
                                        static_cast<std::uint16_t>(vcpu.vmcs12.get(F::eptp_index))};
+    note_write_for_guest(vcpu, area);
     vcpu.machine.l1.write(area, &told, virtualization_exception_bytes);
     inject_exception(vcpu, vmx::vector::virtualization);
     return true;

@@ -18,18 +18,13 @@ namespace {
 
 using vmcs::ExitReason;
 
+// Of an exit that L0 may have asked for.
 [[nodiscard]] ExitFacts facts_of(Vcpu& vcpu, std::uint32_t reason) {
     auto& hw{vcpu.hardware};
     ExitFacts facts{};
     facts.exit_reason = reason;
     facts.general_registers = vcpu.registers.value;
     switch (static_cast<ExitReason>(reason)) {
-    case ExitReason::exception_or_nmi:
-        facts.interruption_information =
-            static_cast<std::uint32_t>(hw.read(F::vm_exit_interruption_information));
-        facts.interruption_error_code =
-            static_cast<std::uint32_t>(hw.read(F::vm_exit_interruption_error_code));
-        break;
     case ExitReason::vmread:
     case ExitReason::vmwrite:
         facts.instruction_information =
@@ -37,14 +32,7 @@ using vmcs::ExitReason;
         vcpu.registers.value[vmx::rsp_number] = hw.read(F::guest_rsp);
         facts.in_64bit_mode = in_64bit_mode(vcpu);
         break;
-    case ExitReason::control_register_access:
-        vcpu.registers.value[vmx::rsp_number] = hw.read(F::guest_rsp);
-        facts.in_64bit_mode = in_64bit_mode(vcpu);
-        [[fallthrough]];
-    case ExitReason::io_instruction:
-    case ExitReason::mov_dr: facts.qualification = hw.read(F::exit_qualification); break;
-    case ExitReason::xsaves:
-    case ExitReason::xrstors: facts.ia32_xss = cpu::rdmsr(cpu::msr::xss); break;
+    case ExitReason::io_instruction: facts.qualification = hw.read(F::exit_qualification); break;
     case ExitReason::preemption_timer_expired: facts.preemption_timer_is_l0s = !vcpu.timer.expires(); break;
     default: break;
     }
@@ -100,9 +88,8 @@ void handle_msr(Vcpu& vcpu, bool is_read) {
     is_read ? emulate_rdmsr(vcpu) : emulate_wrmsr(vcpu);
 }
 
-// Whether L0 had its own reason for an exit that L1's controls, as they are now, do not want. L1's bitmaps
-// lie in memory that may have changed since the entry: then the exit was L1's, and L0 must not execute for L2
-// what is not L0's.
+// Whether L0 may have had its own reason for this exit. All others are L1's, even where its bitmaps, which
+// may have changed since the entry, do not want them now: L0 must not execute for L2 what is not L0's.
 [[nodiscard]] bool is_l0s_exit(Vcpu& vcpu, std::uint32_t reason) {
     switch (static_cast<ExitReason>(reason)) {
     case ExitReason::preemption_timer_expired:
@@ -135,11 +122,16 @@ void keep_exit(Vcpu& vcpu, std::uint32_t reason) {
 }
 
 // An NMI that came while L0 ran, where L1 wants L2's NMIs to exit (26.2). The timer was set to 0 for it
-// (nested/run.cpp).
+// (nested/run.cpp). L1's own timer comes before it (27.7.4).
 [[nodiscard]] bool deliver_pending_nmi(Vcpu& vcpu, std::uint32_t reason) {
     if (static_cast<ExitReason>(reason) != ExitReason::preemption_timer_expired) return false;
-    if ((vcpu.vmcs12.get32(F::pin_based_controls) & vmx::pin::nmi_exiting) == 0) return false;
-    if (!cpu::take_pending_nmi()) return false;
+    const std::uint32_t pin12{vcpu.vmcs12.get32(F::pin_based_controls)};
+    if ((pin12 & vmx::pin::nmi_exiting) == 0 || !cpu::is_nmi_pending() || vcpu.timer.expires()) return false;
+    // Without virtual NMIs L2's blocking is the processor's own (Table 26-5).
+    const std::uint64_t state{vcpu.hardware.read(F::guest_interruptibility_state)};
+    const bool is_blocked{(pin12 & vmx::pin::virtual_nmis) == 0 &&
+                          (state & vmx::interruptibility::blocking_by_nmi) != 0};
+    if (is_blocked || !cpu::take_pending_nmi()) return false;
     deliver_exit_to_l1(vcpu, ExitOverride{static_cast<std::uint32_t>(ExitReason::exception_or_nmi), 0,
                                           vmx::interruption::make(vmx::vector::nmi, vmx::EventType::nmi)});
     return true;
@@ -174,11 +166,11 @@ void handle_l2_exit(Vcpu& vcpu, std::uint32_t reason) {
         stop_l1(vcpu, "EPT misconfiguration in L0's own tables");
     }
     if (deliver_pending_nmi(vcpu, reason) || deliver_overdue_exit(vcpu, reason)) return;
-    if (l1_wants_exit(facts_of(vcpu, reason), vcpu.vmcs12.values(), l1_bitmaps(vcpu, reason)) ||
-        !is_l0s_exit(vcpu, reason)) {
-        deliver_exit_to_l1(vcpu, reason);
-    } else {
+    if (is_l0s_exit(vcpu, reason) &&
+        !l1_wants_exit(facts_of(vcpu, reason), vcpu.vmcs12.values(), l1_bitmaps(vcpu, reason))) {
         keep_exit(vcpu, reason);
+    } else {
+        deliver_exit_to_l1(vcpu, reason);
     }
 }
 

@@ -7,6 +7,7 @@
 // to keep alike.
 
 #include "hypervisor/nested/field_access.hpp"
+#include "hypervisor/nested/l2_bitmaps.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/nested/vmx_result.hpp"
 
@@ -51,6 +52,7 @@ void emulate_l2_vmwrite(Vcpu& vcpu) {
     const std::uint64_t region{vcpu.vmcs12.get(F::vmcs_link_pointer)};
     const std::uint64_t old{
         access.part.high_half ? read_region_field(vcpu.machine.l1, region, access.part.field) : 0};
+    note_write_for_guest(vcpu, region);
     write_region_field(vcpu.machine.l1, region, access.part.field, with_part(access.part, old, value));
     vm_succeed(vcpu);
 }

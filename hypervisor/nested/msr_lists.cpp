@@ -71,7 +71,7 @@ constexpr std::uint32_t last_vmx_msr{vmcs::first_capability_msr + vmcs::capabili
     if (!cpu::try_wrmsr(number, value)) return false;
     if (!vcpu.runs_l2) return true;
     const std::uint32_t entry12{vcpu.vmcs12.get32(F::vm_entry_controls)};
-    if (number == cpu::msr::pat && (entry12 & vmx::entry::load_pat) != 0) {
+    if (number == cpu::msr::pat && vcpu.plan.switches_pat) {
         vcpu.hardware.write(F::guest_ia32_pat, value);
     }
     if (number == cpu::msr::perf_global_ctrl && (entry12 & vmx::entry::load_perf_global_ctrl) != 0) {

@@ -25,6 +25,9 @@ struct Plan {
     bool loads_msr_list{false};
     bool loads_efer{false};
     bool loads_debug_controls{false};
+    bool loads_pat{false};
+    bool switches_pat{false};     // L2 has an IA32_PAT of its own
+    bool must_rewrite_pat{false}; // ... and the last exit did not leave in vmcs12 what the next entry loads
     bool starts_timer{false};
     bool flushes_vpid{false};        // no VPID of L2's own
     bool looks_beyond_vmcs12{false}; // at memory, before L2 runs

@@ -157,6 +157,7 @@ vmx::Entry handle_entry_failure(Vcpu& vcpu) {
     if (vcpu.reason != vmcs::no_round_trip) {
         --vcpu.statistics.round_trips;
         --vcpu.statistics.round_trips_by_reason[vcpu.reason];
+        vcpu.l2_exit_tsc = cpu::rdtsc(); // its ticks until now are counted
     }
     vcpu.shadow.settle(vcpu.hardware);
     vcpu.hardware.make_current(vcpu.vmcs01.region);

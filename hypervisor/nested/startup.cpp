@@ -10,6 +10,7 @@
 #include "hypervisor/nested/standstill.hpp"
 #include "hypervisor/nested/vmx_instructions.hpp"
 #include "hypervisor/shadow/shadowing.hpp"
+#include "hypervisor/vmx/exit_information.hpp"
 
 #include <optional>
 
@@ -63,11 +64,25 @@ void reset_l1(Vcpu& vcpu, const Mail& mail) {
     if (vector) start_l1_at(vcpu, *vector);
 }
 
+// An exit that comes of no event and interrupts none (28.2.2, 28.2.4), whatever L2's last exit was.
+void forget_event_information(vmx::Hardware& hw) {
+    hw.write(F::vm_exit_interruption_information, 0);
+    hw.write(F::idt_vectoring_information, 0);
+}
+
+// An event that the entry injects is delivered before the processor looks at INIT.
+[[nodiscard]] bool injects_event(Vcpu& vcpu) {
+    return vmx::interruption::is_valid(
+        static_cast<std::uint32_t>(vcpu.hardware.read(F::vm_entry_interruption_information)));
+}
+
 // What an INIT does depends on what the processor is doing; a start-up IPI behind it counts only where it
 // waits for one then.
 void take_init(Vcpu& vcpu, const Mail& mail) {
     if (vcpu.runs_l2) {
-        vcpu.init_is_blocked = false;
+        vcpu.init_is_blocked = injects_event(vcpu);
+        if (vcpu.init_is_blocked) return; // L2's next exit tries again: that of L0's timer at the latest
+        forget_event_information(vcpu.hardware);
         return deliver_exit_to_l1(vcpu, ExitOverride{static_cast<std::uint32_t>(ExitReason::init_signal)});
     }
     // 24.8: blocked in VMX root operation until VMXOFF or the next VM entry.
@@ -103,6 +118,7 @@ void wait_for_startup_of_l2(Vcpu& vcpu) {
     const auto vector{wait_for_startup(vcpu)};
     if (!vector) cpu::panic("L2 waited for a start-up IPI, and its L1 is another now; vCPU", vcpu.number);
     vcpu.exit_tsc = cpu::rdtsc();
+    forget_event_information(vcpu.hardware);
     deliver_exit_to_l1(vcpu, ExitOverride{static_cast<std::uint32_t>(ExitReason::startup_ipi), *vector});
     // vmcs02 never ran in this state: the next entry must find it in vmcs12 (nested/enter_l2.cpp).
     fetch_field(vcpu, vmcs::index_of(F::guest_activity_state));

@@ -44,13 +44,15 @@ void write_controls(Vcpu& vcpu) {
     constexpr std::uint32_t taken_over{vmx::exit::acknowledge_interrupt_on_exit | vmx::exit::save_pat |
                                        vmx::exit::save_perf_global_ctrl};
     exit |= exit12 & taken_over;
+    // L2 keeps its own across the exits that L0 handles alone.
+    if (vcpu.plan.switches_pat) exit |= vmx::exit::save_pat;
     // A VM-exit MSR-store area must still find L2's values (28.4 comes before 28.5): L0 loads L1's behind it.
     if (vmcs12.get32(F::vm_exit_msr_store_count) == 0) exit |= exit12 & loaded_by_exit;
     hw.write(F::primary_vm_exit_controls, vmx::adjust(exit, exit_capability(msrs)));
 
     const std::uint32_t entry{vmx::entry::load_debug_controls | vmx::entry::load_efer |
-                              (entry12 & (vmx::entry::ia32e_mode_guest | vmx::entry::load_pat |
-                                          vmx::entry::load_perf_global_ctrl))};
+                              (vcpu.plan.switches_pat ? vmx::entry::load_pat : 0) |
+                              (entry12 & (vmx::entry::ia32e_mode_guest | vmx::entry::load_perf_global_ctrl))};
     hw.write(F::vm_entry_controls, vmx::adjust(entry, entry_capability(msrs)));
 
     if ((primary12 & vmx::primary::use_tpr_shadow) != 0) {
@@ -84,7 +86,7 @@ template <F field>
 }
 
 // After the direct fields: CR0 in vmcs02 is L2's then.
-void write_conditional_state(Vcpu& vcpu, const L1State& l1) {
+void write_conditional_state(Vcpu& vcpu, const L1State& l1, bool controls_changed) {
     const Plan& plan{vcpu.plan};
     const auto not_loaded{[&] {
         return efer_not_loaded(vcpu.vmcs12.get32(F::vm_entry_controls), vcpu.hardware.read(F::guest_cr0),
@@ -93,6 +95,10 @@ void write_conditional_state(Vcpu& vcpu, const L1State& l1) {
     write_conditional<F::guest_ia32_efer>(vcpu, plan.loads_efer, plan.loads_efer ? 0 : not_loaded());
     write_conditional<F::guest_ia32_debugctl>(vcpu, plan.loads_debug_controls, l1.debugctl);
     write_conditional<F::guest_dr7>(vcpu, plan.loads_debug_controls, l1.dr7);
+    if (plan.must_rewrite_pat || (plan.switches_pat && controls_changed)) [[unlikely]] {
+        write_conditional<F::guest_ia32_pat>(vcpu, plan.loads_pat,
+                                             plan.loads_pat ? 0 : cpu::rdmsr(cpu::msr::pat));
+    }
 }
 
 void write_direct(Vcpu& vcpu) {
@@ -139,7 +145,7 @@ void update_vmcs02(Vcpu& vcpu, const L1State& l1) {
         write_controls(vcpu);
         vcpu.timer.stop();
     }
-    write_conditional_state(vcpu, l1);
+    write_conditional_state(vcpu, l1, controls_changed);
     if (plan.starts_timer) start_timer(vcpu);
     // An L1 without VPID may clear dirty flags and go without INVEPT: its entry drops all combined mappings
     // (29.4.3.1), and where these are gone a processor looks at the flag in memory again.

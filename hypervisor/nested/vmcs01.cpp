@@ -63,6 +63,9 @@ void write_unused_controls(Vcpu& vcpu) {
         hw.write(field, 0);
     }
     hw.write(F::vmcs_link_pointer, ~std::uint64_t{0});
+    // L0 executes L2's VM functions: with none of them enabled each VMFUNC exits (26.5.6.2).
+    if (vcpu.machine.physical_fields.test(vmcs::index_of(F::vm_function_controls)))
+        hw.write(F::vm_function_controls, 0);
 }
 
 void write_controls01(Vcpu& vcpu) {

@@ -125,8 +125,14 @@ void move_to_newest(nested::Vcpu& vcpu) {
     if (is_at_newest(vcpu)) return;
     const std::uint64_t start{cpu::rdtsc()};
     auto& hw{vcpu.hardware};
-    // Under the old sets: what L1 wrote to the shadow would be lost once its fields trap again.
-    collect_writes(vcpu);
+    // Under the old sets: what L1 wrote to the shadow would be lost once its fields trap again. Where L2 runs
+    // that was collected at its entry, and vmcs12 may know better since: its PML index moves with L2.
+    if (vcpu.runs_l2) {
+        vcpu.shadow.settle(hw);
+        hw.make_current(vcpu.vmcs01.region);
+    } else {
+        collect_writes(vcpu);
+    }
     Generation& newest{generations.take_newest()};
     if (!vcpu.shadow_stands_aside) write_bitmaps(vcpu, newest.read_bitmap, newest.write_bitmap);
     generations.give_back(*vcpu.in_force);

@@ -79,11 +79,14 @@ void test_intercepts();
 void test_events();
 void test_interrupts();
 void test_memory();
+void test_msrs();
 void test_shadowing();
 void test_vm_functions();
 void test_ept_extensions();
 void test_state();
 void test_live();
 void test_root();
+// Of script isolation.
+void test_bitmaps_of_l0();
 
 } // namespace shadowtune::micro_l1

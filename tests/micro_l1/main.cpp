@@ -21,10 +21,10 @@ struct Script {
 };
 
 constexpr Script scripts[]{
-    {"sweep", run_sweep},           {"trips", run_trips},         {"fire", run_fire},
-    {"vmx-errors", run_vmx_errors}, {"features", run_features},   {"isolation", run_isolation},
-    {"shadowing", run_shadowing},   {"calibrate", run_calibrate}, {"many", run_many},
-    {"designs", run_designs},
+    {"sweep", run_sweep},           {"trips", run_trips},           {"fire", run_fire},
+    {"vmx-errors", run_vmx_errors}, {"features", run_features},     {"isolation", run_isolation},
+    {"shadowing", run_shadowing},   {"calibrate", run_calibrate},   {"many", run_many},
+    {"designs", run_designs},       {"fire-in-l2", run_fire_in_l2}, {"init", run_init},
 };
 
 void choose_output(const Parameters& parameters) {

@@ -1,5 +1,5 @@
 // features: what an L2 may be run with, feature by feature, each test with the values that it saw where they
-// are wrong. Parameters: only=intercepts|events|interrupts|memory|state|shadowing|live|vm-functions|
+// are wrong. Parameters: only=intercepts|events|interrupts|memory|msrs|state|shadowing|live|vm-functions|
 // ept-extensions|root (default: all).
 
 #include "tests/micro_l1/l2_harness.hpp"
@@ -18,6 +18,7 @@ void run_features(const Parameters& parameters) {
         {"events", test_events},
         {"interrupts", test_interrupts},
         {"memory", test_memory},
+        {"msrs", test_msrs},
         {"state", test_state},
         {"shadowing", test_shadowing},
         {"live", test_live},

@@ -364,6 +364,7 @@ void run_isolation(const Parameters& parameters) {
     ept_tables(range);
     page_tables_of_l2(range);
     bitmaps(range);
+    test_bitmaps_of_l0();
     virtual_apic(range, false);
     entry_addresses(range);
     regions(range);

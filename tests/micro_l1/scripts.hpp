@@ -11,6 +11,8 @@ namespace shadowtune::micro_l1 {
 void run_sweep(const Parameters& parameters);
 void run_trips(const Parameters& parameters);
 void run_fire(const Parameters& parameters);
+void run_fire_in_l2(const Parameters& parameters);
+void run_init(const Parameters& parameters);
 void run_vmx_errors(const Parameters& parameters);
 void run_features(const Parameters& parameters);
 void run_isolation(const Parameters& parameters);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# micro_l1_fire.sh RELOADS SEED [PROCESSORS]: so many reloads of alternating random valid profiles while the micro-L1 makes
+# micro_l1_fire.sh RELOADS SEED [PROCESSORS [SCRIPT]]: so many reloads of alternating random valid profiles while the micro-L1 makes
 # round trips and checks every value: none lost, none stale. With 2 PROCESSORS on both, each with its own VMCS: every reload
 # comes into force on both, and the round trips of each vCPU are those that its processor made.
 source "$(dirname "$0")/lab.sh"
@@ -10,7 +10,8 @@ RELOAD_STORM=${RELOAD_STORM:-$(dirname "$SHADOWTUNE")/reload-storm}
 processors=${3:-1}
 prefixes=("")
 [ "$processors" -eq 1 ] || prefixes+=("P1 ")
-micro_l1 "script=fire seed=$2 mark=500 out=e9 wait=1 processors=$processors"
+script=${4:-fire}
+micro_l1 "script=$script seed=$2 mark=${MARK:-500} out=e9 wait=1 processors=$processors"
 lab_start_under_vmm --timeout 3000 --ips 4000000 --cpus "$processors"
 wait_for "^READY" 1 120
 type_line "run"
@@ -38,9 +39,9 @@ for ((number = 0; number < processors; ++number)); do
     check_summary "$prefix"
     [ "$(of_vcpu "$number" generation)" = "$generation" ] || die "vCPU $number does not run the last generation"
     # The last exit may be being handled still.
-    made=$(sed -n "s/^${prefix}RESULT name=fire trips=\([0-9]*\) .*/\1/p" "$OUTPUT")
+    made=$(sed -n "s/^${prefix}RESULT name=$script trips=\([0-9]*\) .*/\1/p" "$OUTPUT")
     recorded=$(of_vcpu "$number" round_trips)
     [ "$recorded" = "$made" ] || [ "$recorded" = $((made - 1)) ] || die "vCPU $number: $recorded round trips counted, $made made"
-    grep "^${prefix}RESULT name=fire" "$OUTPUT"
+    grep "^${prefix}RESULT name=$script" "$OUTPUT"
 done
 cat "$WORK/storm.out"
