@@ -44,7 +44,7 @@ Plan make_plan(const Vmcs12Values& vmcs12, const vmcs::FieldSet& offered) {
     plan.loads_debug_controls = (entry12 & vmx::entry::load_debug_controls) != 0;
     plan.loads_pat = (entry12 & vmx::entry::load_pat) != 0;
     plan.switches_pat = plan.loads_pat || (exit12 & vmx::exit::load_pat) != 0;
-    plan.must_rewrite_pat = plan.switches_pat && !(plan.loads_pat && (exit12 & vmx::exit::save_pat) != 0);
+    plan.reloads_pat = plan.loads_pat && (exit12 & vmx::exit::save_pat) == 0;
     plan.starts_timer = (pin12 & vmx::pin::activate_preemption_timer) != 0;
     const auto vpid12{static_cast<std::uint16_t>(vmcs12.get(F::virtual_processor_identifier))};
     plan.flushes_vpid = !plan.has_vpid || vpid02_for(vpid12) == vpid_flushed;

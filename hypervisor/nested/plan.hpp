@@ -26,8 +26,8 @@ struct Plan {
     bool loads_efer{false};
     bool loads_debug_controls{false};
     bool loads_pat{false};
-    bool switches_pat{false};     // L2 has an IA32_PAT of its own
-    bool must_rewrite_pat{false}; // ... and the last exit did not leave in vmcs12 what the next entry loads
+    bool reloads_pat{false};  // ... and no exit saves it, as KVM has it: L2's own value lasts until an exit
+    bool switches_pat{false}; // L2 has an IA32_PAT of its own
     bool starts_timer{false};
     bool flushes_vpid{false};        // no VPID of L2's own
     bool looks_beyond_vmcs12{false}; // at memory, before L2 runs

@@ -95,7 +95,9 @@ void write_conditional_state(Vcpu& vcpu, const L1State& l1, bool controls_change
     write_conditional<F::guest_ia32_efer>(vcpu, plan.loads_efer, plan.loads_efer ? 0 : not_loaded());
     write_conditional<F::guest_ia32_debugctl>(vcpu, plan.loads_debug_controls, l1.debugctl);
     write_conditional<F::guest_dr7>(vcpu, plan.loads_debug_controls, l1.dr7);
-    if (plan.must_rewrite_pat || (plan.switches_pat && controls_changed)) [[unlikely]] {
+    if (plan.reloads_pat && !vcpu.vmcs12.in_vmcs02().test(F::guest_ia32_pat)) {
+        vcpu.hardware.write(F::guest_ia32_pat, vcpu.vmcs12.get(F::guest_ia32_pat));
+    } else if (plan.switches_pat && (controls_changed || !plan.loads_pat)) [[unlikely]] {
         write_conditional<F::guest_ia32_pat>(vcpu, plan.loads_pat,
                                              plan.loads_pat ? 0 : cpu::rdmsr(cpu::msr::pat));
     }
