@@ -67,8 +67,9 @@ enum class Shadowing : std::uint8_t {
     // L0 keeps state behind the value (a merged bitmap, a composed table, a mapped VPID): it must see each
     // write.
     read_only_l0_state,
-    // The processor need not mask reserved bits of access rights on VMWRITE, so L0 must (SDM Vol. 3C, Table
-    // 25-2).
+    // Whether VMWRITE keeps the reserved bits of access rights (SDM Vol. 3C, Table 25-2) is the processor's
+    // own
+    // affair; L0 keeps them until the entry checks them, so that a shadowed write might read back otherwise.
     read_only_reserved_bits,
     // L0 itself changes the field whenever it emulates a VMX instruction: a shadow copy would be stale at
     // once.
