@@ -2,6 +2,7 @@
 
 #include "cli/connection.hpp"
 #include "cli/measurement.hpp"
+#include "cli/options.hpp"
 #include "cli/verbs.hpp"
 #include "tuner/library.hpp"
 #include "tuner/profile_file.hpp"
@@ -140,7 +141,7 @@ void add_apply_verb(CLI::App& app, int& exit_code) {
                      "Round trips to measure it by once it is in force; 0: none")
         ->capture_default_str();
     verb->add_option("--measure-for", options->measuring_s, "Seconds to wait for them at most")
-        ->check(CLI::Range(0.0, 1e6))
+        ->check(between(0, 1e6))
         ->capture_default_str();
     verb->footer("Ends with 0 once every vCPU runs the profile, with 1 where one has not passed a safe point "
                  "within the\n"

@@ -2,10 +2,12 @@
 
 #include "cli/connection.hpp"
 #include "cli/costs.hpp"
+#include "cli/options.hpp"
 #include "cli/recorder_errors.hpp"
 #include "cli/tuning_loop.hpp"
 #include "cli/verbs.hpp"
 #include "profiler/convert.hpp"
+#include "tuner/atomic_file.hpp"
 #include "tuner/profile_file.hpp"
 
 #include <chrono>
@@ -91,6 +93,8 @@ enum class End : std::uint8_t { interrupted, duration, l1_stopped };
         if (!profile) return fail(ExitCode::bad_input, profile.error().message);
         loop_options.first = profile.value().sets;
     }
+    if (const auto good{tuner::check_replaceable(options.output)}; !good)
+        return fail(ExitCode::output_failed, good.error());
     auto database{db::Database::open(options.database, db::OpenMode::append)};
     if (!database) return fail(to_cli_error(database.error()));
     Interrupt interrupt{};
@@ -135,16 +139,14 @@ void add_autotune_verb(CLI::App& app, int& exit_code) {
     verb->add_flag("--dry-run", options->dry_run, "Change nothing in the VMM, only say what would be done")
         ->excludes(profile);
     verb->add_option("--sample", options->sample_interval, "One of so many round trips shows all accesses")
-        ->check(CLI::Range(1, 65535))
+        ->check(between(1, 65535))
         ->capture_default_str();
     verb->add_option("--interval", options->interval_s, "Seconds between two snapshots")
-        ->check(CLI::Range(0.01, 3600.0))
+        ->check(between(0.01, 3600))
         ->capture_default_str();
     verb->add_option("--duration", options->duration_s, "Seconds to stay (default: until Ctrl-C)")
-        ->check(CLI::Range(0.01, 1e7));
-    verb->add_option("--budget", options->budgets, "As of 'shadowtune tune'; may be repeated")
-        ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        ->check(between(0.01, 1e7));
+    repeatable(verb->add_option("--budget", options->budgets, "As of 'shadowtune tune'; may be repeated"));
     add_costs_option(*verb, options->costs);
     verb->add_option("--label", options->label, "What L1 is doing, for people");
     verb->add_option("--cpu-model", options->cpu_model, "The lab's processor model, where it runs there");

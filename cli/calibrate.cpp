@@ -2,6 +2,8 @@
 
 #include "cli/connection.hpp"
 #include "cli/lab_calibration.hpp"
+#include "cli/options.hpp"
+#include "cli/recorder_errors.hpp"
 #include "cli/selection.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
@@ -108,7 +110,7 @@ using Calibrations = std::vector<db::Calibration>;
         return fail(ExitCode::usage, "calibrate: give one of --link, --lab and --host, or --show");
     // Before anything is measured: a bad file costs nothing then.
     auto database{db::Database::open(options.database, db::OpenMode::append)};
-    if (!database) return fail(ExitCode::bad_input, database.error().message);
+    if (!database) return fail(to_cli_error(database.error()));
     auto measured{measure(options)};
     if (!measured) return fail(measured.error());
     for (db::Calibration& calibration : measured.value()) {
@@ -136,7 +138,7 @@ void add_calibrate_verb(CLI::App& app, int& exit_code) {
                      "The file that takes the calibration; made where it is not there")
         ->required();
     verb->add_option("--rounds", options->rounds, "How often each figure is measured")
-        ->check(CLI::Range(1, 1000))
+        ->check(between(1, 1000))
         ->capture_default_str();
     verb->add_flag("--show", options->show, "Print the file's newest calibration instead of making one");
     verb->footer("The L1 under the VMM must be micro-l1.elf with the command line 'script=calibrate'; --lab "

@@ -1,5 +1,6 @@
 #include "cli/connection.hpp"
 
+#include "cli/options.hpp"
 #include "db/records.hpp"
 
 #include <algorithm>
@@ -24,7 +25,7 @@ void add_connection_options(CLI::App& verb, ConnectionOptions& options) {
     verb.add_option("--link", options.link, "The VMM's link: a Unix socket, a tty, or tcp:HOST:PORT")
         ->required();
     verb.add_option("--timeout", options.timeout_s, "Seconds to wait for each answer of the VMM")
-        ->check(CLI::Range(0.1, 86400.0))
+        ->check(between(0.1, 86400))
         ->capture_default_str();
 }
 

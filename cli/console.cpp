@@ -19,7 +19,8 @@ int fail(ExitCode code, std::string_view message) {
 }
 
 void note(std::string_view message) {
-    fmt::print(stderr, "shadowtune: {}\n", message);
+    // Where nobody can be told, the exit code still tells: unlike print, this does not throw.
+    std::fputs(fmt::format("shadowtune: {}\n", message).c_str(), stderr);
 }
 
 int finish_output() {

@@ -1,5 +1,6 @@
 // `shadowtune diff`: what differs between two recordings, beyond chance, or between two profiles.
 
+#include "cli/options.hpp"
 #include "cli/selection.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fmt/core.h>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -53,7 +55,8 @@ struct Answer {
 [[nodiscard]] Result<tuner::RateSample, CliError> read_sample(const RecordingChoice& choice) {
     const auto selected{select(choice)};
     if (!selected) return Failure{selected.error()};
-    if (const auto good{check_complete(selected.value(), choice.file)}; !good) return Failure{good.error()};
+    if (const auto good{check_complete(selected.value(), choice.file, false)}; !good)
+        return Failure{good.error()};
     const db::Totals& totals{selected.value().totals};
     const auto steps{selected.value().reader.steps(totals.range, tuner::most_steps)};
     if (!steps) return Failure{CliError{ExitCode::bad_input, steps.error().message}};
@@ -161,8 +164,15 @@ struct Answer {
 }
 
 [[nodiscard]] int run(const Options& options) {
-    const bool recordings{db::is_database(parse_recording(options.first).file)};
-    if (recordings != db::is_database(parse_recording(options.second).file)) {
+    const std::string first{parse_recording(options.first).file};
+    const std::string second{parse_recording(options.second).file};
+    for (const std::string& file : {first, second}) {
+        std::error_code ignored{};
+        if (!std::filesystem::exists(file, ignored))
+            return fail(ExitCode::bad_input, file + ": no such file; check the path");
+    }
+    const bool recordings{db::is_database(first)};
+    if (recordings != db::is_database(second)) {
         return fail(ExitCode::bad_input,
                     options.second + ": a recording goes with a recording, and a profile with a profile");
     }
@@ -191,7 +201,7 @@ void add_diff_verb(CLI::App& app, int& exit_code) {
     verb->add_option("second", options->second, "Another one of the same kind")->required();
     verb->add_option("--level", options->level,
                      "Of recordings: the probability to call anything different where nothing is")
-        ->check(CLI::Range(1e-12, 0.5))
+        ->check(between(1e-12, 0.5))
         ->capture_default_str();
     verb->add_flag("--all", options->all, "Show what does not differ too");
     verb->add_option("--format", options->format, "table, csv or json")

@@ -1,5 +1,6 @@
 // `shadowtune export`: a profile or a recording for other programs.
 
+#include "cli/options.hpp"
 #include "cli/report_format.hpp"
 #include "cli/selection.hpp"
 #include "cli/verbs.hpp"
@@ -75,7 +76,7 @@ void add_export_verb(CLI::App& app, int& exit_code) {
         ->capture_default_str();
     verb->add_option("--recording", options->choice.recording,
                      "Its number in the database (default: the newest)")
-        ->check(CLI::PositiveNumber);
+        ->check(above_zero());
     verb->add_option("--snapshots", options->choice.snapshots, "FROM:TO, as in report");
     verb->add_option("-o,--output", options->output, "The file to write (default: standard output)");
     verb->footer("Examples:\n"

@@ -2,6 +2,7 @@
 
 #include "cli/connection.hpp"
 #include "cli/library.hpp"
+#include "cli/options.hpp"
 #include "cli/table.hpp"
 #include "cli/tune_input.hpp"
 #include "cli/verbs.hpp"
@@ -44,8 +45,9 @@ constexpr std::string_view hidden_words{
     "trap"};
 
 [[nodiscard]] Result<Seen, CliError> from_recording(const Options& options) {
-    RecordingChoice choice{parse_recording(options.database)};
-    if (options.recording != 0) choice.recording = options.recording;
+    const auto parsed{parse_recording(options.database, options.recording)};
+    if (!parsed) return Failure{parsed.error()};
+    const RecordingChoice& choice{parsed.value()};
     auto database{open_database(choice.file)};
     if (!database) return Failure{database.error()};
     const auto reader{db::RecordingReader::open(database.value(), choice.recording)};
@@ -195,11 +197,11 @@ void add_identify_verb(CLI::App& app, int& exit_code) {
     verb->add_option("database", options->database,
                      "File made by 'shadowtune record'; FILE:RECORDING picks one of a file's recordings");
     verb->add_option("--recording", options->recording, "Its number in the file (default: the newest)")
-        ->check(CLI::PositiveNumber);
+        ->check(above_zero());
     add_connection_options(*verb, options->connection);
     verb->get_option("--link")->required(false);
     verb->add_option("--wait", options->wait_s, "With --link: wait so many seconds for L1's first L2")
-        ->check(CLI::Range(0.0, 86400.0));
+        ->check(between(0, 86400));
     verb->add_option("--library", options->library, "The directory of profiles to compare with")
         ->capture_default_str();
     verb->add_option("--format", options->format, "table or json")

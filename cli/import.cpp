@@ -63,9 +63,7 @@ struct Options {
     if (!imported) return fail(imported.error());
     tuner::Profile& profile{imported.value()};
     if (!options.name.empty()) profile.name = options.name;
-    if (profile.name.empty()) {
-        profile.name = std::filesystem::path{options.file}.stem().string().substr(0, tuner::max_profile_name);
-    }
+    if (profile.name.empty()) profile.name = tuner::name_after(options.file);
     if (!tuner::is_profile_name(profile.name)) {
         return fail(ExitCode::usage,
                     fmt::format("--name: give 1 to {} bytes of text without control characters",

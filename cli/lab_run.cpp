@@ -2,6 +2,7 @@
 
 #include "cli/lab_recorder.hpp"
 #include "cli/lab_zoo.hpp"
+#include "cli/options.hpp"
 #include "cli/program_files.hpp"
 #include "lab/failure.hpp"
 #include "lab/options.hpp"
@@ -113,7 +114,7 @@ void add_options(CLI::App& app, RawOptions& raw) {
     // The last one counts, so that a user's option replaces a zoo member's.
     app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     const auto add_list{[&app](const char* name, std::vector<std::string>& values, const char* help) {
-        app.add_option(name, values, help)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        repeatable(app.add_option(name, values, help));
     }};
     app.add_option("--zoo", raw.zoo, "Where the zoo's files lie")->capture_default_str();
     app.add_option("--l1", raw.l1, "L1's image: linux:BZIMAGE, multiboot:ELF, multiboot1:ELF or disk:IMAGE");

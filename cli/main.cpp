@@ -4,6 +4,7 @@
 #include "cli/lab_run.hpp"
 #include "cli/verbs.hpp"
 
+#include <cstdio>
 #include <exception>
 
 namespace {
@@ -40,7 +41,7 @@ namespace cli = shadowtune::cli;
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         // CLI11 has a code of its own for each kind of mistake; to the caller they are one.
-        return app.exit(error) == 0 ? cli::to_int(cli::ExitCode::ok) : cli::to_int(cli::ExitCode::usage);
+        return app.exit(error) == 0 ? cli::finish_output() : cli::to_int(cli::ExitCode::usage);
     }
     return exit_code;
 }
@@ -51,6 +52,8 @@ int main(int argc, char** argv) {
     try {
         return run(argc, argv);
     } catch (const std::exception& error) {
+        // What prints throws where it cannot: a full disk is no mistake of shadowtune's.
+        if (std::ferror(stdout) != 0) return cli::finish_output();
         return cli::fail(cli::ExitCode::internal, error.what());
     }
 }

@@ -1,6 +1,7 @@
 // `shadowtune record`: what an L1 accesses, from the running VMM into a database.
 
 #include "cli/connection.hpp"
+#include "cli/options.hpp"
 #include "cli/quiet.hpp"
 #include "cli/recorder_errors.hpp"
 #include "cli/verbs.hpp"
@@ -156,21 +157,21 @@ void add_record_verb(CLI::App& app, int& exit_code) {
             "or sample:N (the profile, but one of N round trips is counted)")
         ->type_name("MODE");
     verb->add_option("--interval", options->interval_s, "Seconds between two snapshots")
-        ->check(CLI::Range(0.01, 3600.0))
+        ->check(between(0.01, 3600))
         ->capture_default_str();
     auto* duration{
         verb->add_option("--duration", options->duration_s, "Seconds to record (default: until Ctrl-C)")
-            ->check(CLI::Range(0.01, 1e7))};
+            ->check(between(0.01, 1e7))};
     auto* quiet{
         verb->add_option("--until-quiet", options->quiet_s,
                          "End once L1 has run L2 and then not for so many seconds (2 where none are given)")
             ->expected(0, 1)
             ->default_str("2")
-            ->check(CLI::Range(0.01, 3600.0))
+            ->check(between(0.01, 3600))
             ->excludes(duration)};
     verb->add_option("--round-trips", options->round_trips,
                      "End once L1 has made so many, all vCPUs together")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero())
         ->excludes(duration)
         ->excludes(quiet);
     verb->footer(

@@ -1,5 +1,6 @@
 // `shadowtune report`: what an L1 accesses, field by field.
 
+#include "cli/options.hpp"
 #include "cli/report_format.hpp"
 #include "cli/report_generations.hpp"
 #include "cli/verbs.hpp"
@@ -78,7 +79,7 @@ void add_report_verb(CLI::App& app, int& exit_code) {
     const auto options{std::make_shared<Options>()};
     verb->add_option("database", options->choice.file, "File made by 'shadowtune record'")->required();
     verb->add_option("--recording", options->choice.recording, "Its number in the file (default: the newest)")
-        ->check(CLI::PositiveNumber);
+        ->check(above_zero());
     verb->add_option("--snapshots", options->choice.snapshots,
                      "FROM:TO, the difference of two snapshots (default: first to last; FROM 0: power-on)");
     verb->add_option("--vcpu", options->choice.vcpu,
@@ -86,7 +87,7 @@ void add_report_verb(CLI::App& app, int& exit_code) {
     verb->add_option("--sort", options->sort, "rate or name")
         ->check(CLI::IsMember({"rate", "name"}))
         ->capture_default_str();
-    verb->add_option("--top", options->report.top, "Only so many rows")->check(CLI::PositiveNumber);
+    verb->add_option("--top", options->report.top, "Only so many rows")->check(above_zero());
     verb->add_flag("--by-reason", options->report.by_reason, "One table for each reason of the L2 exits");
     verb->add_flag("--generations", options->generations,
                    "What each set of bitmaps was predicted to do, by what mode trap counted, and what\n"

@@ -23,6 +23,8 @@ struct Options {
 }
 
 [[nodiscard]] int run_save(const Options& options) {
+    if (const auto good{tuner::check_replaceable(options.file)}; !good)
+        return fail(ExitCode::output_failed, good.error());
     const Interrupt interrupt{};
     auto connected{connect(options.connection, interrupt)};
     if (!connected) return fail(connected.error());

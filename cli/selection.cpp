@@ -57,15 +57,16 @@ Result<Selection, CliError> select(const RecordingChoice& choice) {
     return selection;
 }
 
-Result<void, CliError> check_complete(const Selection& selection, const std::string& file) {
+Result<void, CliError> check_complete(const Selection& selection, const std::string& file,
+                                      bool with_snapshots) {
     const auto bad{[&](std::string_view words) {
         return Failure{CliError{ExitCode::bad_input, fmt::format("{}, recording {}: {}", file,
                                                                  selection.reader.info().id, words)}};
     }};
     if (!selection.totals.all_trap) {
-        return bad(
-            "part of it was made in mode tuned or sample, where not all shadowed accesses are counted; "
-            "record with --mode trap, or choose --snapshots from the part in mode trap");
+        return bad(fmt::format("part of it was made in mode tuned or sample, where not all shadowed accesses "
+                               "are counted; record with --mode trap{}",
+                               with_snapshots ? ", or choose --snapshots from the part in mode trap" : ""));
     }
     if (selection.totals.counters.round_trips == 0) {
         return bad("no round trip in it; record while L1 runs a guest");
@@ -82,6 +83,18 @@ RecordingChoice parse_recording(const std::string& text) {
     if (!parse_number(std::string_view{text}.substr(colon + 1), number) || number <= 0) return choice;
     choice.file = text.substr(0, colon);
     choice.recording = number;
+    return choice;
+}
+
+Result<RecordingChoice, CliError> parse_recording(const std::string& text, std::int64_t recording) {
+    RecordingChoice choice{parse_recording(text)};
+    if (recording == 0) return choice;
+    if (choice.recording != 0) {
+        return Failure{CliError{ExitCode::usage, fmt::format("{}: names a recording, and --recording {} too; "
+                                                             "leave one of the two out",
+                                                             text, recording)}};
+    }
+    choice.recording = recording;
     return choice;
 }
 

@@ -29,11 +29,16 @@ struct Selection {
 [[nodiscard]] Result<Selection, CliError> select(const RecordingChoice& choice);
 
 // What the counts must be before anything may be concluded from them: made in mode trap, with round trips.
-// Errors: bad_input.
-[[nodiscard]] Result<void, CliError> check_complete(const Selection& selection, const std::string& file);
+// `with_snapshots`: the verb has --snapshots, which may be the mend. Errors: bad_input.
+[[nodiscard]] Result<void, CliError> check_complete(const Selection& selection, const std::string& file,
+                                                    bool with_snapshots = true);
 
 // "FILE" or "FILE:NUMBER". A file whose name has that form itself wins.
 [[nodiscard]] RecordingChoice parse_recording(const std::string& text);
+
+// The same, where --recording may pick the recording instead; 0: it is not given. Error: usage, of both.
+[[nodiscard]] Result<RecordingChoice, CliError> parse_recording(const std::string& text,
+                                                                std::int64_t recording);
 
 [[nodiscard]] Result<db::Database, CliError> open_database(const std::string& file);
 

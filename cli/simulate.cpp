@@ -1,6 +1,7 @@
 // `shadowtune simulate`: what any set of shadowed fields would have done to a recorded workload.
 
 #include "cli/costs.hpp"
+#include "cli/options.hpp"
 #include "cli/selection.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
@@ -156,11 +157,13 @@ void add_simulate_verb(CLI::App& app, int& exit_code) {
     verb->add_option("database", options->choice.file, "File made by 'shadowtune record' in mode trap")
         ->required();
     verb->add_option("--recording", options->choice.recording, "Its number in the file (default: the newest)")
-        ->check(CLI::PositiveNumber);
+        ->check(above_zero());
     verb->add_option("--snapshots", options->choice.snapshots, "FROM:TO, as in report");
-    verb->add_option("--list", options->lists, "One of today's fixed lists; may be repeated (default: all)")
+    repeatable(verb->add_option("--list", options->lists,
+                                "One of today's fixed lists; may be repeated (default: all)"))
         ->check(CLI::IsMember(tuner::static_list_names()));
-    verb->add_option("--profile", options->profiles, "A profile made by 'shadowtune tune'; may be repeated");
+    repeatable(verb->add_option("--profile", options->profiles,
+                                "A profile made by 'shadowtune tune'; may be repeated"));
     add_costs_option(*verb, options->costs);
     verb->add_option("--format", options->format, "table, csv or json")
         ->check(CLI::IsMember({"table", "csv", "json"}))

@@ -2,6 +2,7 @@
 
 #include "cli/budget.hpp"
 #include "cli/costs.hpp"
+#include "cli/options.hpp"
 #include "cli/table.hpp"
 #include "cli/tune_input.hpp"
 #include "cli/verbs.hpp"
@@ -197,10 +198,7 @@ void print(const tuner::Profile& profile, const TuneInput& input, const std::str
 }
 
 [[nodiscard]] int run(Options options) {
-    if (options.name.empty()) {
-        options.name =
-            std::filesystem::path{options.output}.stem().string().substr(0, tuner::max_profile_name);
-    }
+    if (options.name.empty()) options.name = tuner::name_after(options.output);
     if (!tuner::is_profile_name(options.name)) {
         return fail(ExitCode::usage,
                     fmt::format("--name: give 1 to {} bytes of text without control characters",
@@ -242,30 +240,27 @@ void add_tune_verb(CLI::App& app, int& exit_code) {
         ->required();
     verb->add_option("-o,--output", options->output, "The profile to write (JSON)")->required();
     verb->add_option("--recording", options->choice.recording, "Its number in the file (default: the newest)")
-        ->check(CLI::PositiveNumber);
+        ->check(above_zero());
     verb->add_option("--snapshots", options->choice.snapshots,
                      "FROM:TO, the difference of two snapshots (default: first to last; FROM 0: power-on)");
     verb->add_option("--phase", options->choice.phase,
                      "steady, boot or all: the part of the recordings that counts, by where the rates\n"
                      "change (default: steady where it can be told, but all of what --snapshots names)")
         ->check(CLI::IsMember({"steady", "boot", "all"}));
-    verb->add_option("--weight", options->choice.weights,
-                     "What a recording's round trips count in the mean; one for each, in order\n"
-                     "(default: all the same, however long the recordings are)")
-        ->check(CLI::PositiveNumber)
-        ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    repeatable(verb->add_option("--weight", options->choice.weights,
+                                "What a recording's round trips count in the mean; one for each, in order\n"
+                                "(default: all the same, however long the recordings are)"))
+        ->check(above_zero());
     verb->add_option("--objective", options->objective,
                      "mean: the least mean cost. minimax: the least worst regret, which is what a\n"
                      "recording pays for not having its own optimum")
         ->check(CLI::IsMember({"mean", "minimax"}))
         ->capture_default_str();
-    verb->add_option("--budget", options->budgets,
-                     "At most this share of the fields offered (10%), this number of them (14), or\n"
-                     "this work of syncing per round trip (400cycles); may be repeated, and all\n"
-                     "hold (default: no limit)")
-        ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    repeatable(
+        verb->add_option("--budget", options->budgets,
+                         "At most this share of the fields offered (10%), this number of them (14), or\n"
+                         "this work of syncing per round trip (400cycles); may be repeated, and all\n"
+                         "hold (default: no limit)"));
     verb->add_flag("--curve", options->curve,
                    "The cheapest sets of every size too: cost against size of the hot set");
     add_costs_option(*verb, options->costs);

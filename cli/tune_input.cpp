@@ -135,8 +135,9 @@ Result<TuneInput, CliError> read_tune_input(const TuneChoice& choice) {
     if (const auto good{check(choice)}; !good) return Failure{good.error()};
     TuneInput input{};
     for (std::size_t i{0}; i < choice.databases.size(); ++i) {
-        RecordingChoice one{parse_recording(choice.databases[i])};
-        if (choice.recording != 0) one.recording = choice.recording;
+        auto parsed{parse_recording(choice.databases[i], choice.recording)};
+        if (!parsed) return Failure{parsed.error()};
+        RecordingChoice one{std::move(parsed).value()};
         one.snapshots = choice.snapshots;
         auto selected{select(one)};
         if (!selected) return Failure{selected.error()};

@@ -1,5 +1,7 @@
 #include "tuner/atomic_file.hpp"
 
+#include "db/database.hpp"
+
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -42,22 +44,47 @@ private:
     return fsync(descriptor) == 0;
 }
 
+// A pipe or /dev/stdout cannot be replaced by rename; there is nothing to keep whole either.
+[[nodiscard]] Result<void, std::string> write_in_place(const std::filesystem::path& path,
+                                                       std::string_view text) {
+    const Descriptor file{open(path.c_str(), O_WRONLY | O_CLOEXEC)};
+    if (file.get() < 0) return failed(path, "cannot be written", errno);
+    while (!text.empty()) {
+        const ssize_t written{write(file.get(), text.data(), text.size())};
+        if (written < 0) return failed(path, "cannot be written", errno);
+        text.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return {};
+}
+
+// The file that a chain of symlinks names, be it there or not: what is renamed must be that, not a link.
+[[nodiscard]] std::filesystem::path followed(std::filesystem::path path) {
+    std::error_code error{};
+    for (auto to{std::filesystem::read_symlink(path, error)}; !error;
+         to = std::filesystem::read_symlink(path, error))
+        path = path.parent_path() / to;
+    return path;
+}
+
+[[nodiscard]] bool is_plain_file(const std::filesystem::path& path) {
+    std::error_code ignored{};
+    return std::filesystem::is_regular_file(path, ignored);
+}
+
 } // namespace
 
-Result<void, std::string> write_atomically(const std::filesystem::path& path, std::string_view text) {
+Result<void, std::string> check_replaceable(const std::filesystem::path& path) {
+    if (!is_plain_file(path) || !db::is_database(path)) return {};
+    return Failure{path.string() + ": a database is there, and would be lost; give another name"};
+}
+
+Result<void, std::string> write_atomically(const std::filesystem::path& name, std::string_view text) {
+    if (const auto good{check_replaceable(name)}; !good) return good;
     struct stat existing {};
-    const bool exists{stat(path.c_str(), &existing) == 0};
-    // A pipe or /dev/stdout cannot be replaced by rename; there is nothing to keep whole either.
-    if (exists && !S_ISREG(existing.st_mode)) {
-        const Descriptor file{open(path.c_str(), O_WRONLY | O_CLOEXEC)};
-        if (file.get() < 0) return failed(path, "cannot be written", errno);
-        while (!text.empty()) {
-            const ssize_t written{write(file.get(), text.data(), text.size())};
-            if (written < 0) return failed(path, "cannot be written", errno);
-            text.remove_prefix(static_cast<std::size_t>(written));
-        }
-        return {};
-    }
+    const bool exists{stat(name.c_str(), &existing) == 0};
+    if (!exists && errno != ENOENT) return failed(name, "cannot be written", errno);
+    if (exists && !S_ISREG(existing.st_mode)) return write_in_place(name, text);
+    const std::filesystem::path path{followed(name)};
     std::string temporary{path.string() + ".XXXXXX"};
     {
         const Descriptor file{mkostemp(temporary.data(), O_CLOEXEC)};

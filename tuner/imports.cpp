@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 namespace shadowtune::tuner {
@@ -30,6 +31,16 @@ namespace {
     std::array<char, 16> text{};
     std::snprintf(text.data(), text.size(), "0x%04X", value);
     return text.data();
+}
+
+// "0x681E" or "26654".
+[[nodiscard]] std::optional<unsigned> parse_encoding(std::string_view word) {
+    const int base{word.starts_with("0x") ? 16 : 10};
+    if (base == 16) word.remove_prefix(2);
+    unsigned encoding{0};
+    const auto [rest, error]{std::from_chars(word.data(), word.data() + word.size(), encoding, base)};
+    if (error != std::errc{} || rest != word.data() + word.size()) return std::nullopt;
+    return encoding;
 }
 
 // The text without comments, which end nothing in these forms but lines.
@@ -115,16 +126,12 @@ xen_array(const std::string& code, std::string_view name, const std::string& whe
         word.remove_prefix(std::min(word.find_first_not_of(" \t\r\n"), word.size()));
         word = word.substr(0, word.find_last_not_of(" \t\r\n") + 1);
         if (word.empty()) continue;
-        unsigned encoding{0};
-        const bool is_hex{word.starts_with("0x")};
-        const auto [rest, error]{std::from_chars(word.data() + (is_hex ? 2 : 0), word.data() + word.size(),
-                                                 encoding, is_hex ? 16 : 10)};
-        const bool whole{error == std::errc{} && rest == word.data() + word.size()};
-        const vmcs::FieldIndex field{whole ? vmcs::find(encoding) : vmcs::no_field};
+        const auto encoding{parse_encoding(word)};
+        const vmcs::FieldIndex field{encoding ? vmcs::find(*encoding) : vmcs::no_field};
         if (field == vmcs::no_field) {
             return malformed(where, quoted(word) + " is the encoding of no VMCS field");
         }
-        (vmcs::is_high_half(static_cast<vmcs::Encoding>(encoding)) ? halves.high : halves.full).set(field);
+        (vmcs::is_high_half(static_cast<vmcs::Encoding>(*encoding)) ? halves.high : halves.full).set(field);
     }
     return whole_fields(halves, where);
 }
@@ -139,26 +146,52 @@ xen_array(const std::string& code, std::string_view name, const std::string& whe
     return vmcs::ShadowSets{reads.value(), writes.value()};
 }
 
+constexpr std::string_view csv_header{"field,encoding,read,write"};
+
+struct CsvRow {
+    vmcs::FieldIndex field;
+    bool read;
+    bool write;
+};
+
+[[nodiscard]] Result<CsvRow, ProfileFileError> csv_row(std::string_view line, const std::string& place) {
+    const auto cells{split(line, ',')};
+    const vmcs::FieldIndex field{vmcs::find_symbol(cells[0])};
+    if (field == vmcs::no_field) return malformed(place, quoted(cells[0]) + " names no VMCS field");
+    const auto is_flag{[](std::string_view cell) { return cell == "0" || cell == "1"; }};
+    if (cells.size() < 4 || !is_flag(cells[2]) || !is_flag(cells[3])) {
+        return malformed(place, "the third and the fourth cell must be 0 or 1");
+    }
+    const unsigned encoding{vmcs::catalogue[field].encoding};
+    if (parse_encoding(cells[1]) != encoding) {
+        return malformed(place, quoted(cells[1]) + " is not the encoding of " + std::string{cells[0]} +
+                                    ", which is " + hex(encoding));
+    }
+    return CsvRow{field, cells[2] == "1", cells[3] == "1"};
+}
+
 [[nodiscard]] Result<vmcs::ShadowSets, ProfileFileError> from_csv(std::string_view text,
                                                                   const std::string& where) {
+    const auto lines{split(text, '\n')};
+    const std::string_view header{trimmed(lines[0])};
+    if (header != csv_header && !header.starts_with(std::string{csv_header} + ",")) {
+        return malformed(where + ", line 1", "must begin with the header " + std::string{csv_header});
+    }
     vmcs::ShadowSets sets{};
-    std::size_t number{0};
-    for (const std::string_view raw : split(text, '\n')) {
-        ++number;
-        const std::string_view line{trimmed(raw)};
-        if (number == 1 || line.empty()) continue;
-        const auto cells{split(line, ',')};
-        const std::string place{where + ", line " + std::to_string(number)};
-        const vmcs::FieldIndex field{vmcs::find_symbol(cells[0])};
-        if (field == vmcs::no_field) {
-            return malformed(place, quoted(cells[0]) + " names no VMCS field");
+    vmcs::FieldSet seen{};
+    for (std::size_t i{1}; i < lines.size(); ++i) {
+        if (trimmed(lines[i]).empty()) continue;
+        const std::string place{where + ", line " + std::to_string(i + 1)};
+        const auto row{csv_row(trimmed(lines[i]), place)};
+        if (!row) return Failure{row.error()};
+        const auto& [field, read, write]{row.value()};
+        if (seen.test(field)) {
+            return malformed(place,
+                             std::string{vmcs::catalogue[field].symbol} + " is listed twice; keep one");
         }
-        const auto is_flag{[](std::string_view cell) { return cell == "0" || cell == "1"; }};
-        if (cells.size() < 4 || !is_flag(cells[2]) || !is_flag(cells[3])) {
-            return malformed(place, "the third and the fourth cell must be 0 or 1");
-        }
-        if (cells[2] == "1") sets.read.set(field);
-        if (cells[3] == "1") sets.write.set(field);
+        seen.set(field);
+        if (read) sets.read.set(field);
+        if (write) sets.write.set(field);
     }
     return sets;
 }
@@ -214,7 +247,7 @@ Result<ImportForm, ProfileFileError> form_of(std::string_view bytes, const std::
     if (begin != std::string_view::npos && bytes[begin] == '{') return ImportForm::json;
     if (bytes.find("SHADOW_FIELD_R") != std::string_view::npos) return ImportForm::kvm;
     if (bytes.find("shadowtune_vmread_passes") != std::string_view::npos) return ImportForm::xen;
-    if (bytes.starts_with("field,encoding,read,write")) return ImportForm::csv;
+    if (bytes.starts_with(csv_header)) return ImportForm::csv;
     return malformed(where, "no form of a profile that is known; name it with --format");
 }
 

@@ -2,15 +2,26 @@
 
 #include "tuner/static_lists.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
 namespace shadowtune::tuner {
 
 namespace {
 
-[[nodiscard]] double total_weight(std::span<const WeightedWorkload> mix) {
-    double sum{0};
+// What each part weighs of all. By the largest first, since the sum of finite weights may be none; by its
+// power of two, which rounds nothing.
+[[nodiscard]] std::vector<double> shares(std::span<const WeightedWorkload> mix) {
+    int exponent{0};
+    if (!mix.empty()) std::frexp(std::ranges::max(mix, {}, &WeightedWorkload::weight).weight, &exponent);
+    std::vector<double> shares{};
     for (const WeightedWorkload& part : mix)
-        sum += part.weight;
-    return sum;
+        shares.push_back(std::ldexp(part.weight, -exponent));
+    const double total{std::accumulate(shares.begin(), shares.end(), 0.0)};
+    for (double& share : shares)
+        share /= total;
+    return shares;
 }
 
 } // namespace
@@ -28,14 +39,14 @@ Gains gains_per_round_trip(const Workload& workload, const CostTable& costs) {
 
 Gains mean_gains(std::span<const WeightedWorkload> mix, const CostTable& costs) {
     Gains mean{};
-    const double total{total_weight(mix)};
-    for (const auto& [workload, weight] : mix) {
-        const Gains gains{gains_per_round_trip(workload, costs)};
+    const auto share{shares(mix)};
+    for (std::size_t part{0}; part < mix.size(); ++part) {
+        const Gains gains{gains_per_round_trip(mix[part].workload, costs)};
         for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
-            mean.fields[i].read += gains.fields[i].read * weight / total;
-            mean.fields[i].write += gains.fields[i].write * weight / total;
+            mean.fields[i].read += gains.fields[i].read * share[part];
+            mean.fields[i].write += gains.fields[i].write * share[part];
         }
-        mean.fixed += gains.fixed * weight / total;
+        mean.fixed += gains.fixed * share[part];
     }
     return mean;
 }
@@ -45,11 +56,11 @@ Effect mean_effect(const vmcs::ShadowSets& sets, std::span<const WeightedWorkloa
     static constexpr double Effect::*members[]{&Effect::trapped_reads, &Effect::trapped_writes,
                                                &Effect::trapped_outside, &Effect::cost};
     Effect mean{};
-    const double total{total_weight(mix)};
-    for (const auto& [workload, weight] : mix) {
-        const Effect effect{predict(sets, workload, costs)};
+    const auto share{shares(mix)};
+    for (std::size_t part{0}; part < mix.size(); ++part) {
+        const Effect effect{predict(sets, mix[part].workload, costs)};
         for (const auto member : members)
-            mean.*member += effect.*member * weight / total;
+            mean.*member += effect.*member * share[part];
     }
     mean.synced = static_cast<double>(sets.synced());
     return mean;
@@ -72,12 +83,13 @@ mean_rates(vmcs::FieldSet fields, std::span<const WeightedWorkload> mix, const C
     std::map<vmcs::FieldIndex, MeasuredRate> rates{};
     const Gains gains{mean_gains(mix, costs)};
     fields.for_each([&](vmcs::FieldIndex index) { rates[index].gain = gains.fields[index]; });
-    const double total{total_weight(mix)};
-    for (const WeightedWorkload& one : mix) {
-        const double share{one.weight / total / static_cast<double>(one.workload.round_trips)};
+    const auto share{shares(mix)};
+    for (std::size_t part{0}; part < mix.size(); ++part) {
+        const Workload& workload{mix[part].workload};
+        const double of_each{share[part] / static_cast<double>(workload.round_trips)};
         for (auto& [index, rate] : rates) {
-            rate.reads += static_cast<double>(one.workload.fields[index].reads_in_round_trips) * share;
-            rate.writes += static_cast<double>(one.workload.fields[index].writes_in_round_trips) * share;
+            rate.reads += static_cast<double>(workload.fields[index].reads_in_round_trips) * of_each;
+            rate.writes += static_cast<double>(workload.fields[index].writes_in_round_trips) * of_each;
         }
     }
     return rates;

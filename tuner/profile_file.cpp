@@ -40,6 +40,18 @@ bool is_profile_name(std::string_view name) {
     return true;
 }
 
+std::string name_after(const std::filesystem::path& file) {
+    std::string name{file.stem().string()};
+    if (name.size() <= max_profile_name) return name;
+    std::size_t end{max_profile_name};
+    const auto continues{
+        [&](std::size_t at) { return (static_cast<unsigned char>(name[at]) & 0xC0U) == 0x80; }};
+    while (end > 0 && continues(end))
+        --end;
+    name.resize(end);
+    return name;
+}
+
 bool is_type_name(std::string_view name) {
     const auto is_good{[](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; }};
     return !name.empty() && name.size() <= max_type_name && std::ranges::all_of(name, is_good);

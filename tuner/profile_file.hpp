@@ -126,6 +126,10 @@ struct ProfileFileError {
 // Whole characters of UTF-8 only, at most max_profile_name bytes, no control characters, not empty.
 [[nodiscard]] bool is_profile_name(std::string_view name);
 
+// What a profile is called whose name nobody gives: the file's name without its ending, cut between
+// characters where it is too long. May be no profile name.
+[[nodiscard]] std::string name_after(const std::filesystem::path& file);
+
 // Small letters, digits and hyphens, 1 to max_type_name of them.
 [[nodiscard]] bool is_type_name(std::string_view name);
 

@@ -259,6 +259,13 @@ void read_fingerprints(const Json& list, Profile& profile) {
     return "at " + message.substr(begin, message.find(':', begin) - begin);
 }
 
+// "[json.exception.out_of_range.406] number overflow parsing '1e999'" -> "number overflow parsing '1e999'"
+[[nodiscard]] std::string words_of(const std::string& message) {
+    constexpr std::size_t longest{80}; // a number may have any number of digits
+    const std::size_t begin{message.find("] ")};
+    return begin == std::string::npos ? message.substr(0, longest) : message.substr(begin + 2, longest);
+}
+
 } // namespace
 
 Result<Profile, ProfileFileError> from_json(std::string_view text, const std::string& where) {
@@ -276,6 +283,11 @@ Result<Profile, ProfileFileError> from_json(std::string_view text, const std::st
             ProfileFileError{ProfileErrorKind::malformed,
                              where + ": not JSON " + position_of(error.what()) +
                                  "; correct it there, or make the profile again with 'shadowtune tune'"}};
+    } catch (const Json::exception& error) {
+        return Failure{
+            ProfileFileError{ProfileErrorKind::malformed,
+                             where + ": " + words_of(error.what()) +
+                                 "; correct it, or make the profile again with 'shadowtune tune'"}};
     }
 }
 

@@ -196,7 +196,7 @@ Result<void, std::string> ProfileDocument::load(const std::string& file) {
 
 Result<void, std::string> ProfileDocument::save(const std::string& file) {
     const std::string before{m_name};
-    m_name = std::filesystem::path{file}.stem().string().substr(0, tuner::max_profile_name);
+    m_name = tuner::name_after(file);
     if (!tuner::is_profile_name(m_name)) m_name = before;
     auto saved{tuner::save_profile(profile(), file)};
     if (!saved) {

@@ -80,8 +80,18 @@ TEST_F(Diff, RecordingsBeyondChance) {
 TEST_F(Diff, WhatCannotBeCompared) {
     const std::string three{profile("three.json", "3")};
     EXPECT_EQ(run_program({"diff", three, m_db}).code, 3);
-    EXPECT_EQ(run_program({"diff", m_db + ":2", m_db + ":1"}).code, 3); // mode tuned: counts are not complete
-    EXPECT_EQ(run_program({"diff", three, (m_folder / "none.json").string()}).code, 3);
+    const auto incomplete{run_program({"diff", m_db + ":2", m_db + ":1"})}; // of mode tuned
+    EXPECT_EQ(incomplete.code, 3);
+    EXPECT_NE(incomplete.err.find("record with --mode trap\n"), std::string::npos) << incomplete.err;
+    // The one that is not there is named, not the other.
+    const std::string none{(m_folder / "none.db").string()};
+    for (const auto& [first, second] :
+         {std::pair{none, m_db + ":1"}, {m_db + ":1", none + ":1"}, {three, none}, {none, three}}) {
+        const auto missing{run_program({"diff", first, second})};
+        EXPECT_EQ(missing.code, 3);
+        EXPECT_EQ(missing.err.find("shadowtune: " + none), 0U) << missing.err;
+        EXPECT_NE(missing.err.find("no such file"), std::string::npos) << missing.err;
+    }
     EXPECT_EQ(run_program({"diff", three}).code, 2);
     EXPECT_EQ(run_program({"diff", three, three, "--level", "2"}).code, 2);
 }

@@ -2,6 +2,7 @@
 
 #include "cli/budget.hpp"
 #include "cli/lab_zoo.hpp"
+#include "cli/options.hpp"
 #include "cli/quiet.hpp"
 #include "cli/selection.hpp"
 #include "cli/table.hpp"
@@ -109,7 +110,7 @@ struct Words {
         app.add_option("NAME", name);
         app.add_option("--cmdline", cmdline);
         app.add_option("--link", link);
-        app.add_option("--type", type)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        repeatable(app.add_option("--type", type));
         app.add_flag("--bare", bare);
     }
 

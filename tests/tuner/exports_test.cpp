@@ -105,10 +105,31 @@ TEST(Imports, RulesAreKept) {
     expect_refused("field,encoding,read,write\nguest_rip,0x681E,0,1\n", ImportForm::csv, "read-shadowed too");
     expect_refused("field,encoding,read,write\nguest_rip,0x681E,1\n", ImportForm::csv, "line 2");
     expect_refused("field,encoding,read,write\nguest_rap,0x681E,1,0\n", ImportForm::csv, "'guest_rap'");
+    expect_refused("", ImportForm::csv, "line 1: must begin with the header field,encoding,read,write");
+    expect_refused("guest_rip,0x681E,1,0\n", ImportForm::csv, "line 1: must begin");
+    expect_refused("field,encoding,read,writes\nguest_rip,0x681E,1,0\n", ImportForm::csv,
+                   "line 1: must begin");
+    for (const char* encoding : {"0x6820", "0x", "681E", "", "0x681EG"}) {
+        expect_refused("field,encoding,read,write\n\nguest_rip," + std::string{encoding} + ",1,0\n",
+                       ImportForm::csv, "line 3: ");
+    }
+    expect_refused("field,encoding,read,write\nguest_rip,0x681E,1,0\nguest_rip,0x681E,1,1\n", ImportForm::csv,
+                   "line 3: guest_rip is listed twice");
     expect_refused("short", ImportForm::pages, "8192 bytes");
     std::string pages{tuner::to_pages({})};
     pages[0x1000 / 8] = '\xFE';
     expect_refused(pages, ImportForm::pages, "encoding 0x1000");
+}
+
+TEST(Imports, CsvAsPeopleWriteIt) {
+    const auto read{tuner::import_profile("field,encoding,read,write,why\r\n"
+                                          "guest_rip,0x681e,1,1,hot\r\n"
+                                          "\r\n"
+                                          "guest_rsp,26652,1,0",
+                                          ImportForm::csv, "f")};
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    EXPECT_EQ(read.value().sets.read.count(), 2U);
+    EXPECT_EQ(read.value().sets.write.count(), 1U);
 }
 
 // Comments hide nothing and show nothing.

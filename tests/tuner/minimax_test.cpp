@@ -55,6 +55,24 @@ TEST(Mean, OfOneWorkloadIsItsPrediction) {
     EXPECT_NEAR(tuner::regrets(sets, mix, costs, target, {})[0], 0, 1e-9);
 }
 
+// The sum of such weights is no finite number; their shares are.
+TEST(Mean, WeightsOfAnySize) {
+    test::RandomInstances random{15};
+    const auto fields{random.fields(20)};
+    const Mix mix{random_mix(random, fields, 2)};
+    const auto costs{random.costs()};
+    const auto cost_at{[&](double first, double second) {
+        Mix weighted{mix};
+        weighted[0].weight = first;
+        weighted[1].weight = second;
+        return tuner::mean_effect({}, weighted, costs).cost;
+    }};
+    EXPECT_EQ(cost_at(1e308, 1e308), cost_at(1, 1));
+    EXPECT_EQ(cost_at(5e-324, 5e-324), cost_at(1, 1));
+    EXPECT_DOUBLE_EQ(cost_at(5e307, 1.5e308), cost_at(1, 3));
+    EXPECT_DOUBLE_EQ(cost_at(1e308, 5e-324), tuner::mean_effect({}, Mix{mix[0]}, costs).cost);
+}
+
 TEST(Minimax, EqualsBruteForce) {
     test::RandomInstances random{13};
     int differs_from_mean{0};

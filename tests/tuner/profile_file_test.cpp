@@ -214,6 +214,17 @@ TEST(ProfileFile, NotJson) {
     EXPECT_FALSE(tuner::from_json(std::string(200'000, '[') + std::string(200'000, ']'), "p").ok());
 }
 
+TEST(ProfileFile, NumberThatIsNoFiniteOne) {
+    const std::string digits(5000, '9');
+    for (const std::string number : {"1e999", "-1e999", digits.c_str()}) {
+        const auto read{tuner::from_json("{\"weight\": " + number + "}", "p.json")};
+        ASSERT_FALSE(read.ok()) << number;
+        EXPECT_EQ(read.error().kind, ProfileErrorKind::malformed);
+        EXPECT_EQ(read.error().message.find("p.json: number overflow parsing"), 0U) << read.error().message;
+        EXPECT_LT(read.error().message.size(), 200U);
+    }
+}
+
 TEST(ProfileFile, EveryTruncationIsRefused) {
     const std::string text{tuner::to_json(test::sample_profile())};
     for (std::size_t length{0}; length + 2 < text.size(); length += 7) {
@@ -260,6 +271,25 @@ TEST(ProfileFile, Names) {
     EXPECT_FALSE(tuner::is_profile_name("\xE2\x82"));
     EXPECT_FALSE(tuner::is_profile_name("\xC0\x80"));
     EXPECT_FALSE(tuner::is_profile_name("\x80"));
+}
+
+TEST(ProfileFile, NamedAfterItsFile) {
+    EXPECT_EQ(tuner::name_after("folder/kvm.json"), "kvm");
+    EXPECT_EQ(tuner::name_after(std::string(31, 'x') + ".json"), std::string(31, 'x'));
+    EXPECT_EQ(tuner::name_after(std::string(40, 'x') + ".json"), std::string(31, 'x'));
+    for (const std::string character : {"\u00e4", "\u20ac", "\U0001F600"}) {
+        for (std::size_t before{0}; before < 4; ++before) {
+            std::string stem(before, 'x');
+            for (int i{0}; i < 40; ++i)
+                stem += character;
+            const std::string name{tuner::name_after(stem + ".json")};
+            EXPECT_TRUE(tuner::is_profile_name(name)) << name;
+            EXPECT_EQ(stem.find(name), 0U);
+            EXPECT_GT(name.size() + character.size(), tuner::max_profile_name);
+        }
+    }
+    // What is no text at all is cut as well, and is no name.
+    EXPECT_FALSE(tuner::is_profile_name(tuner::name_after(std::string(40, '\x80'))));
 }
 
 TEST(ProfileFile, ImageForL0) {
