@@ -91,7 +91,7 @@ struct Options {
         table.add({fmt::format("{}:{}", used.file, used.recording), used.workload, used.phase,
                    fmt::format("{}:{}", used.from_snapshot, used.to_snapshot),
                    fmt::format("{:g}", used.weight), grouped(used.round_trips),
-                   fmt::format("{:.0f}", used.regret)});
+                   fmt::format("{:.0f}", used.regret.value_or(0))});
     }
     return table.text();
 }

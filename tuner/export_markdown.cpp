@@ -27,6 +27,7 @@ namespace {
 // Why a field is left out though it may be shadowed and would gain.
 [[nodiscard]] std::string why_not_chosen(const Profile& profile, vmcs::FieldIndex index) {
     if (profile.undecided.contains(index)) return "the sample does not decide";
+    if (profile.origin.objective.empty()) return "not chosen"; // by hand
     if (profile.origin.budget_fields || profile.origin.budget_sync) return "no room in the budget";
     if (profile.origin.objective == "minimax") return "another recording would lose by it";
     if (profile.sets.read.empty()) return "all together gain less than having a shadow costs";
@@ -113,7 +114,7 @@ namespace {
         text += "| " + cell(used.file) + ":" + std::to_string(used.recording) + " | " + cell(used.workload) +
                 " | " + cell(used.phase) + " | " + std::to_string(used.from_snapshot) + " to " +
                 std::to_string(used.to_snapshot) + " | " + std::to_string(used.round_trips) + " | " +
-                number(used.weight, 2) + " | " + number(used.regret, 0) + " |\n";
+                number(used.weight, 2) + " | " + (used.regret ? number(*used.regret, 0) : "") + " |\n";
     }
     return text;
 }

@@ -49,7 +49,8 @@ struct RecordingUsed {
     std::uint32_t from_snapshot{0};
     std::uint32_t to_snapshot{0};
     std::uint64_t round_trips{0};
-    double regret{0}; // per round trip, over this recording's own optimum
+    // Per round trip, over this recording's own optimum. None: the sets were changed since.
+    std::optional<double> regret{};
 };
 
 // How the profile was made; empty strings where a person wrote it by hand.
@@ -59,7 +60,7 @@ struct Origin {
     std::string costs;                          // name of the cost table
     std::optional<std::uint64_t> budget_fields; // none: no limit
     std::optional<double> budget_sync;          // per round trip, in the cost table's unit
-    std::string objective;                      // mean or minimax
+    std::string objective;                      // mean or minimax; empty: the sets are by hand
     std::optional<double> regret_lower_bound;   // minimax: no profile has a smaller worst regret
     std::vector<RecordingUsed> recordings;
 };

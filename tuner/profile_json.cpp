@@ -67,7 +67,7 @@ namespace {
             snapshot_number(object, "from_snapshot"),
             snapshot_number(object, "to_snapshot"),
             object.whole("round_trips", ~std::uint64_t{0}),
-            number_or_none(object, "regret").value_or(0)};
+            number_or_none(object, "regret")};
 }
 
 [[nodiscard]] Origin made_from_json(const Json& made) {

@@ -48,15 +48,16 @@ namespace {
 [[nodiscard]] Json made_to_json(const Origin& origin) {
     Json recordings(Json::array());
     for (const RecordingUsed& used : origin.recordings) {
-        recordings.push_back({{"file", used.file},
-                              {"recording", static_cast<std::uint64_t>(used.recording)},
-                              {"workload", used.workload},
-                              {"phase", used.phase},
-                              {"weight", used.weight},
-                              {"from_snapshot", used.from_snapshot},
-                              {"to_snapshot", used.to_snapshot},
-                              {"round_trips", used.round_trips},
-                              {"regret", rounded(used.regret)}});
+        Json entry{{"file", used.file},
+                   {"recording", static_cast<std::uint64_t>(used.recording)},
+                   {"workload", used.workload},
+                   {"phase", used.phase},
+                   {"weight", used.weight},
+                   {"from_snapshot", used.from_snapshot},
+                   {"to_snapshot", used.to_snapshot},
+                   {"round_trips", used.round_trips}};
+        if (used.regret) entry["regret"] = rounded(*used.regret);
+        recordings.push_back(std::move(entry));
     }
     return {{"tool_version", origin.tool_version},
             {"at", origin.made_at},

@@ -6,10 +6,11 @@
 #include "tuner/profile_rules.hpp"
 #include "tuner/static_lists.hpp"
 
-#include <QDateTime>
 #include <QUndoCommand>
 #include <QUndoStack>
+#include <algorithm>
 #include <filesystem>
+#include <utility>
 
 namespace shadowtune::gui {
 
@@ -35,6 +36,24 @@ private:
     vmcs::ShadowSets m_before;
     vmcs::ShadowSets m_after;
     bool m_merge;
+};
+
+// What the profile was before comes back whole, with the file that it was of.
+class ProfileOpening : public QUndoCommand {
+public:
+    ProfileOpening(ProfileDocument& document, ProfileDocument::Source opened)
+        : QUndoCommand{(opened.loaded ? "open " : "begin ") + QString::fromStdString(opened.name)},
+          m_document{document}, m_before{document.sets()}, m_after{opened.saved}, m_other{std::move(opened)} {
+    }
+
+    void undo() override { m_document.exchange(m_other, m_before); }
+    void redo() override { m_document.exchange(m_other, m_after); }
+
+private:
+    ProfileDocument& m_document;
+    vmcs::ShadowSets m_before;
+    vmcs::ShadowSets m_after;
+    ProfileDocument::Source m_other; // that the document does not have now
 };
 
 ProfileDocument::ProfileDocument(QUndoStack& undo, QObject* parent)
@@ -70,6 +89,13 @@ void ProfileDocument::judge() {
 
 void ProfileDocument::assign(const vmcs::ShadowSets& sets) {
     if (sets == m_sets) return;
+    m_sets = sets;
+    judge();
+    emit changed();
+}
+
+void ProfileDocument::exchange(Source& source, const vmcs::ShadowSets& sets) {
+    std::swap(m_source, source);
     m_sets = sets;
     judge();
     emit changed();
@@ -147,64 +173,33 @@ vmcs::FieldIndex ProfileDocument::problem_field() const {
     return valid ? vmcs::no_field : valid.error().field;
 }
 
-tuner::Profile ProfileDocument::profile() const {
-    tuner::Profile profile{};
-    profile.name = m_name;
-    profile.sets = m_sets;
-    if (!m_recording) return profile;
-    const db::Labels& labels{m_recording->info.labels};
-    profile.l1_kind = labels.l1_kind;
-    profile.l1_name = labels.l1_name;
-    profile.workload = labels.workload;
-    profile.cpu_model = labels.cpu_model;
-    profile.cpu_brand = m_recording->machine.cpu_brand;
-    profile.origin.tool_version = SHADOWTUNE_VERSION;
-    profile.origin.made_at = QDateTime::currentDateTimeUtc().toString(Qt::ISODate).toStdString();
-    profile.origin.costs = m_costs.name;
-    profile.cost_unit = m_costs.unit;
-    if (!m_workload) return profile;
-    const tuner::Mix mix{{*m_workload, 1}};
-    profile.rates = tuner::mean_rates(m_sets.hot_set(), mix, m_costs);
-    profile.predicted = tuner::compare(m_sets, mix, m_costs, m_target.offered);
-    profile.curve = m_curve;
-    const db::Totals& totals{m_recording->totals};
-    tuner::RecordingUsed used{};
-    used.file = std::filesystem::path{m_recording->key.file}.filename().string();
-    used.recording = m_recording->info.id;
-    used.workload = labels.workload;
-    used.phase = "all";
-    used.from_snapshot = totals.range.from;
-    used.to_snapshot = totals.range.to;
-    used.round_trips = totals.counters.round_trips;
-    profile.origin.objective = "mean";
-    profile.origin.recordings.push_back(std::move(used));
-    return profile;
-}
-
 Result<void, std::string> ProfileDocument::load(const std::string& file) {
     auto loaded{tuner::load_profile(file)};
     if (!loaded) return Failure{loaded.error().message};
-    m_name = loaded.value().name;
-    m_file = file;
-    m_saved = loaded.value().sets;
+    tuner::Profile& profile{loaded.value()};
     const auto known{std::ranges::find(m_opened, file, &Opened::file)};
-    (known == m_opened.end() ? m_opened.emplace_back() : *known) = {file, m_name, m_saved};
-    set_sets(loaded.value().sets, "open " + QString::fromStdString(m_name));
-    emit changed();
+    (known == m_opened.end() ? m_opened.emplace_back() : *known) = {file, profile.name, profile.sets};
+    m_undo.push(new ProfileOpening{*this, {profile.name, file, profile.sets, profile}});
     return {};
 }
 
+void ProfileDocument::start_anew() {
+    m_undo.push(new ProfileOpening{*this, {}});
+}
+
 Result<void, std::string> ProfileDocument::save(const std::string& file) {
-    const std::string before{m_name};
-    m_name = tuner::name_after(file);
-    if (!tuner::is_profile_name(m_name)) m_name = before;
+    const std::string before{m_source.name};
+    if (file != m_source.file) {
+        const std::string name{tuner::name_after(file)};
+        if (tuner::is_profile_name(name)) m_source.name = name;
+    }
     auto saved{tuner::save_profile(profile(), file)};
     if (!saved) {
-        m_name = before;
+        m_source.name = before;
         return saved;
     }
-    m_file = file;
-    m_saved = m_sets;
+    m_source.file = file;
+    m_source.saved = m_sets;
     emit changed();
     return {};
 }
@@ -213,6 +208,12 @@ Result<void, std::string> ProfileDocument::write_as(const std::string& file, std
     const auto text{tuner::export_as(profile(), form)};
     if (!text) return Failure{file + ": no curve without a recording; open one first"};
     return tuner::write_atomically(file, *text);
+}
+
+QString ProfileDocument::export_note(std::string_view form) const {
+    if (form != "module" || (m_source.loaded && !m_source.loaded->fingerprints.empty())) return {};
+    return "The module has no fingerprints, and L0 takes its profile for strangers. A profile has them by "
+           "'shadowtune tune --l1-type', and keeps them here.";
 }
 
 } // namespace shadowtune::gui

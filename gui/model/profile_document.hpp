@@ -57,7 +57,7 @@ public:
     [[nodiscard]] QString problem() const;
     [[nodiscard]] vmcs::FieldIndex problem_field() const;
 
-    [[nodiscard]] const std::string& name() const { return m_name; }
+    [[nodiscard]] const std::string& name() const { return m_source.name; }
     // As their files had them, each file once: to compare with.
     struct Opened {
         std::string file;
@@ -65,14 +65,20 @@ public:
         vmcs::ShadowSets sets;
     };
     [[nodiscard]] const std::vector<Opened>& opened() const { return m_opened; }
-    [[nodiscard]] const std::string& file() const { return m_file; } // empty: never saved
-    [[nodiscard]] bool is_modified() const { return m_sets != m_saved; }
-    // Errors: in words, with the mend.
+    [[nodiscard]] const std::string& file() const { return m_source.file; } // empty: never saved
+    [[nodiscard]] bool is_modified() const { return m_sets != m_source.saved; }
+    // Of no file, with empty sets. Can be undone, like a change, and so can load().
+    void start_anew();
+    // Errors, here and below: in words, with the mend.
     [[nodiscard]] Result<void, std::string> load(const std::string& file);
+    // Under another name than before it gets the file's.
     [[nodiscard]] Result<void, std::string> save(const std::string& file);
     // Of tuner::export_as.
     [[nodiscard]] Result<void, std::string> write_as(const std::string& file, std::string_view form) const;
-    // With all that is known of it.
+    // What is to be known of it in that form; empty: nothing.
+    [[nodiscard]] QString export_note(std::string_view form) const;
+    // With all that is known of it: what its file said, as far as that holds for the sets as they are. One
+    // that is new has what `shadowtune tune` would say of the recording.
     [[nodiscard]] tuner::Profile profile() const;
 
 signals:
@@ -80,8 +86,22 @@ signals:
 
 private:
     friend class ProfileChange;
+    friend class ProfileOpening;
+    // Where the sets come from.
+    struct Source {
+        std::string name{"new"};
+        std::string file;
+        vmcs::ShadowSets saved;               // as the file has them
+        std::optional<tuner::Profile> loaded; // none: new
+    };
     void assign(const vmcs::ShadowSets& sets);
+    void exchange(Source& source, const vmcs::ShadowSets& sets);
     void judge();
+    [[nodiscard]] tuner::Profile edited(tuner::Profile profile) const;
+    [[nodiscard]] tuner::Profile made_anew() const;
+    [[nodiscard]] bool is_made_of_the_recording(const tuner::Profile& profile) const;
+    void tell_objective(tuner::Origin& origin) const;
+    void add_measured(tuner::Profile& profile) const;
 
     QUndoStack& m_undo;
     RecordingPtr m_recording;
@@ -90,9 +110,7 @@ private:
     vmcs::ProfileTarget m_target;
     tuner::Gains m_gains;
     vmcs::ShadowSets m_sets;
-    vmcs::ShadowSets m_saved;
-    std::string m_name{"new"};
-    std::string m_file;
+    Source m_source;
     std::vector<Opened> m_opened;
     tuner::Effect m_effect;
     tuner::Comparison m_comparison;

@@ -211,6 +211,7 @@ void MainWindow::build_view_menu() {
 
 void MainWindow::build_profile_menu() {
     QMenu& menu{*menuBar()->addMenu("&Profile")};
+    add_action(menu, "&New profile", QKeySequence::New, [this] { m_document.start_anew(); });
     add_action(menu, "&Optimum for what is shown", QKeySequence{"Ctrl+T"},
                [this] { m_document.take_optimum(); });
     QMenu* const lists{menu.addMenu("Start from a &list")};

@@ -105,7 +105,10 @@ void MainWindow::ask_export_profile() {
         QFileDialog::getSaveFileName(this, "Export the profile", {}, filters.join(";;"), &picked)};
     if (file.isEmpty()) return;
     const auto place{std::max(filters.indexOf(picked), qsizetype{0})};
-    tell(m_document.write_as(file.toStdString(), export_forms[place].form));
+    const char* const form{export_forms[place].form};
+    const auto written{m_document.write_as(file.toStdString(), form)};
+    if (!written) return tell(written);
+    if (const QString note{m_document.export_note(form)}; !note.isEmpty()) m_messages->show_note(note);
 }
 
 QString MainWindow::ask_export_file(const QString& name) {

@@ -28,7 +28,8 @@ template <typename... Classes>
 int main(int argc, char** argv) {
     const auto tests{
         find<gui::CompareTest, gui::FilterTest, gui::HabitsTest, gui::HeatmapTest, gui::LiveTest,
-             gui::ProfileTest, gui::SampleTest, gui::TourTest, gui::WindowTest>(argc > 1 ? argv[1] : "")};
+             gui::ProfileFileTest, gui::ProfileTest, gui::SampleTest, gui::TourTest, gui::WindowTest>(
+            argc > 1 ? argv[1] : "")};
     if (!tests) {
         std::fprintf(stderr, "gui_tests: name a class of tests/gui/tests.hpp\n");
         return 2;

@@ -54,6 +54,28 @@ private slots:
     void nothing_is_predicted_without_counts();
 };
 
+// A profile's file: opened, edited, saved.
+class ProfileFileTest : public QObject {
+    Q_OBJECT
+private slots:
+    void saved_unchanged_it_is_the_same_data();
+    void saved_unchanged_it_is_the_same();
+    void a_name_of_its_own_stays();
+    void a_changed_field_keeps_whom_it_is_for();
+    void what_held_for_other_sets_goes();
+    void untouched_fields_stay_undecided();
+    void a_budget_stays_while_it_is_kept();
+    void a_cold_field_is_not_listed_once_it_is_out();
+    void undo_comes_back_to_what_was_loaded();
+    void an_opening_is_undone_whole();
+    void a_new_one_has_nothing_of_the_one_before();
+    void an_edited_library_is_still_one();
+    void the_boot_module_has_the_fingerprints();
+    void its_own_recording_predicts_anew();
+    void a_new_one_has_what_tune_tells();
+    void a_new_one_of_a_sample_tells_how_sure_it_is();
+};
+
 class CompareTest : public QObject {
     Q_OBJECT
 private slots:

@@ -54,6 +54,17 @@ TEST(ProfileFile, RoundTrip) {
     EXPECT_EQ(tuner::to_json(back), tuner::to_json(profile));
 }
 
+TEST(ProfileFile, RegretMayBeUnknown) {
+    Profile profile{test::sample_profile()};
+    profile.origin.recordings[0].regret.reset();
+    const std::string text{tuner::to_json(profile)};
+    const auto read{tuner::from_json(text, "p")};
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    EXPECT_FALSE(read.value().origin.recordings[0].regret.has_value());
+    EXPECT_EQ(read.value().origin.recordings[1].regret, 0.0);
+    EXPECT_EQ(tuner::to_json(read.value()), text);
+}
+
 TEST(ProfileFile, EveryAllowedSetSurvives) {
     vmcs::ProfileTarget target{};
     for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i)
