@@ -9,7 +9,6 @@
 #include <QUndoCommand>
 #include <QUndoStack>
 #include <algorithm>
-#include <filesystem>
 #include <utility>
 
 namespace shadowtune::gui {
