@@ -64,8 +64,9 @@ Result<void, CliError> check_complete(const Selection& selection, const std::str
     }};
     if (!selection.totals.all_trap) {
         return bad(
-            "part of it was made in mode tuned or sample, where not all shadowed accesses are counted; "
-            "record with --mode trap, or choose --snapshots from the part in mode trap");
+            "part of it was made in mode tuned or sample, or may have been between two snapshots or before "
+            "the first: shadowed accesses are not all counted there; record with --mode trap, or choose "
+            "--snapshots from the part in mode trap");
     }
     if (selection.totals.counters.round_trips == 0) {
         return bad("no round trip in it; record while L1 runs a guest");
