@@ -49,6 +49,8 @@ struct Figures {
     std::uint32_t generation{0};
     std::uint64_t reload_ticks{0};
     bool lab{false}; // there a tick is an instruction
+    std::string profile;
+    bool by_name_only{false}; // its fields were not recorded after it
 };
 
 [[nodiscard]] double ratio(std::uint64_t part, std::uint64_t whole) {
@@ -56,7 +58,7 @@ struct Figures {
 }
 
 [[nodiscard]] Figures figures_of(const Selection& before, const Selection& after,
-                                 const tuner::Profile& profile) {
+                                 const tuner::Profile& profile, bool by_name_only) {
     const vmcs::FieldSet offered{before.reader.machine().profile_target().offered};
     const auto kvm_list{tuner::kvm_static_list(offered)};
     const auto workload{tuner::workload_of(before.totals)};
@@ -83,6 +85,8 @@ struct Figures {
     f.ticks_after = ratio(after.totals.counters.round_trip_ticks, f.round_trips_after);
     f.generation = after.totals.generation;
     f.reload_ticks = after.totals.last_reload_ticks;
+    f.profile = profile.name;
+    f.by_name_only = by_name_only;
     f.lab = !before.reader.info().labels.cpu_model.empty();
     return f;
 }
@@ -104,6 +108,9 @@ struct Figures {
                         f.fields_accessed, f.fields_read, f.fields_written);
     text += fmt::format("Hot set  {} fields, {:.1f} % of those offered\n", f.hot_set,
                         100.0 * ratio(f.hot_set, std::max<std::size_t>(f.fields_offered, 1)));
+    if (f.by_name_only) {
+        text += fmt::format("Profile  {}: by its name only, its fields were not recorded\n", f.profile);
+    }
     text += fmt::format("Reload   generation {}, {} {} at the safe point\n\n", f.generation,
                         grouped(f.reload_ticks), f.lab ? "instructions" : "ticks");
     text += table.text() + "\n" + sync.text();
@@ -139,8 +146,14 @@ struct Figures {
     return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-// A comparison of things that do not belong together would print figures that mean nothing.
-[[nodiscard]] Result<void, CliError> check(const Options& options, const Selection& before,
+[[nodiscard]] std::string l1_of(const Selection& selection) {
+    const db::Labels& labels{selection.reader.info().labels};
+    return labels.l1_kind + ", " + labels.l1_name;
+}
+
+// A comparison of things that do not belong together would print figures that mean nothing. True: by the name
+// alone the profile is the one that was in force.
+[[nodiscard]] Result<bool, CliError> check(const Options& options, const Selection& before,
                                            const Selection& after, const tuner::Profile& profile) {
     const auto bad{[](const std::string& file, std::string_view words) {
         return Failure{CliError{ExitCode::bad_input, fmt::format("{}: {}", file, words)}};
@@ -151,6 +164,11 @@ struct Figures {
     if (!before.totals.all_trap) {
         return bad(options.before,
                    "not in mode trap throughout, so its counts are not complete; give one that is");
+    }
+    if (l1_of(before) != l1_of(after)) {
+        return bad(options.after,
+                   fmt::format("of another L1 ({}) than before ({}); give two recordings of one",
+                               l1_of(after), l1_of(before)));
     }
     if (before.reader.machine().offered_fields != after.reader.machine().offered_fields) {
         return bad(options.after,
@@ -163,11 +181,8 @@ struct Figures {
     if (!generations) return Failure{CliError{ExitCode::bad_input, generations.error().message}};
     for (const auto& generation : generations.value()) {
         if (generation.number != after.totals.generation || generation.mode != db::Mode::tuned) continue;
-        // A recorder that met the generation already in force knows its name, not its sets.
-        if (generation.sets.hot_set().empty() ? generation.profile_name == profile.name
-                                              : generation.sets == profile.sets) {
-            return {};
-        }
+        if (!generation.knows_sets() && generation.profile_name == profile.name) return true;
+        if (generation.knows_sets() && generation.sets == profile.sets) return false;
     }
     return bad(options.after,
                fmt::format("was not made under profile '{}'; apply it, then record", profile.name));
@@ -180,9 +195,9 @@ struct Figures {
     if (!before) return fail(before.error());
     const auto after{select(parse_recording(options.after))};
     if (!after) return fail(after.error());
-    if (const auto good{check(options, before.value(), after.value(), profile.value())}; !good)
-        return fail(good.error());
-    const Figures figures{figures_of(before.value(), after.value(), profile.value())};
+    const auto by_name_only{check(options, before.value(), after.value(), profile.value())};
+    if (!by_name_only) return fail(by_name_only.error());
+    const Figures figures{figures_of(before.value(), after.value(), profile.value(), by_name_only.value())};
     if (!options.json.empty()) {
         if (const auto written{tuner::write_atomically(options.json, as_json(figures))}; !written) {
             return fail(ExitCode::output_failed, written.error());

@@ -8,6 +8,7 @@
 #include "vmcs/result.hpp"
 
 #include <CLI/CLI.hpp>
+#include <span>
 #include <string>
 
 namespace shadowtune::cli {
@@ -20,9 +21,18 @@ struct Costs {
     bool measured{false}; // on the kind of machine that the recording is of: ticks can be predicted
 };
 
-// `text` is --costs, empty for the default; `recordings` the recording's file, `machine` its machine. Of
-// several calibrations of such a processor the newest counts. Error: bad_input.
-[[nodiscard]] Result<Costs, CliError> choose_costs(const std::string& text, const std::string& recordings,
+struct PricedRecording {
+    std::string file;
+    std::string name; // in error lines
+    db::Machine machine;
+};
+
+// `text` is --costs, empty for the default. Of several calibrations of such a processor the newest counts;
+// all recordings have to be of the one that it is of. Error: bad_input.
+[[nodiscard]] Result<Costs, CliError> choose_costs(const std::string& text,
+                                                   std::span<const PricedRecording> recordings);
+// Of a single one.
+[[nodiscard]] Result<Costs, CliError> choose_costs(const std::string& text, const std::string& file,
                                                    const db::Machine& machine);
 
 } // namespace shadowtune::cli

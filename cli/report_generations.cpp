@@ -18,12 +18,10 @@ using Json = nlohmann::ordered_json;
 struct Part {
     GenerationRow row;
     db::Totals totals;
-    bool known{false}; // which fields it shadows
 };
 
 [[nodiscard]] Part part_of(const db::Generation& generation, db::Totals totals) {
-    const bool known{generation.mode == db::Mode::trap || !generation.sets.hot_set().empty()};
-    return {{generation, totals.range, measurement_of(totals), {}}, std::move(totals), known};
+    return {{generation, totals.range, measurement_of(totals), {}}, std::move(totals)};
 }
 
 // The last part in mode trap before this one, or else the first after it.
@@ -38,6 +36,16 @@ struct Part {
 [[nodiscard]] std::string number_or_dash(const std::optional<tuner::Effect>& effect, auto&& figure,
                                          int digits) {
     return effect ? fmt::format("{:.{}f}", figure(*effect), digits) : "-";
+}
+
+// Of a set; `unknown` where nobody knows it.
+[[nodiscard]] std::string count_or(const db::Generation& generation, const vmcs::FieldSet& set,
+                                   const char* unknown) {
+    return generation.knows_sets() ? std::to_string(set.count()) : unknown;
+}
+
+[[nodiscard]] Json count_or_null(const db::Generation& generation, const vmcs::FieldSet& set) {
+    return generation.knows_sets() ? Json(set.count()) : Json();
 }
 
 [[nodiscard]] double trapped_of(const tuner::Effect& effect) {
@@ -70,7 +78,7 @@ Result<std::vector<GenerationRow>, CliError> generation_rows(const db::Recording
     std::vector<GenerationRow> rows{};
     for (std::size_t i{0}; i < parts.size(); ++i) {
         const Part* basis{basis_of(parts, i)};
-        if (basis != nullptr && parts[i].known) {
+        if (basis != nullptr && parts[i].row.generation.knows_sets()) {
             parts[i].row.predicted = tuner::predict(
                 parts[i].row.generation.sets, tuner::workload_of(basis->totals), tuner::published_costs());
         }
@@ -95,7 +103,7 @@ std::string generations_as_table(const std::vector<GenerationRow>& rows) {
     for (const GenerationRow& row : rows) {
         const db::Generation& g{row.generation};
         table.add({std::to_string(g.number), mode_text(static_cast<link::Mode>(g.mode), g.sample_interval),
-                   g.profile_name, std::to_string(g.sets.read.count()), std::to_string(g.sets.write.count()),
+                   g.profile_name, count_or(g, g.sets.read, "-"), count_or(g, g.sets.write, "-"),
                    grouped(row.measured.round_trips), number_or_dash(row.predicted, trapped_of, 4),
                    fmt::format("{:.4f}", row.measured.trapped), number_or_dash(row.predicted, synced_of, 0),
                    fmt::format("{:.2f}", row.measured.copies), fmt::format("{:.0f}", row.measured.ticks),
@@ -110,12 +118,13 @@ std::string generations_as_csv(const std::vector<GenerationRow>& rows) {
         "round_trips,trapped_predicted,trapped,copies_predicted,copies,ticks,l0_ticks\n"};
     for (const GenerationRow& row : rows) {
         const db::Generation& g{row.generation};
-        text += fmt::format("{},{},{},{},{},{},{},{},{},{},{:.6f},{},{:.4f},{:.3f},{:.3f}\n", g.number,
-                            db::text(g.mode), g.sample_interval, csv_cell(g.profile_name),
-                            g.sets.read.count(), g.sets.write.count(), row.range.from, row.range.to,
-                            row.measured.round_trips, number_or_dash(row.predicted, trapped_of, 6),
-                            row.measured.trapped, number_or_dash(row.predicted, synced_of, 0),
-                            row.measured.copies, row.measured.ticks, row.measured.l0_ticks);
+        text +=
+            fmt::format("{},{},{},{},{},{},{},{},{},{},{:.6f},{},{:.4f},{:.3f},{:.3f}\n", g.number,
+                        db::text(g.mode), g.sample_interval, csv_cell(g.profile_name),
+                        count_or(g, g.sets.read, ""), count_or(g, g.sets.write, ""), row.range.from,
+                        row.range.to, row.measured.round_trips, number_or_dash(row.predicted, trapped_of, 6),
+                        row.measured.trapped, number_or_dash(row.predicted, synced_of, 0),
+                        row.measured.copies, row.measured.ticks, row.measured.l0_ticks);
     }
     return text;
 }
@@ -128,8 +137,8 @@ std::string generations_as_json(const std::vector<GenerationRow>& rows) {
                    {"mode", db::text(g.mode)},
                    {"sample_interval", g.sample_interval},
                    {"profile", g.profile_name},
-                   {"fields_read", g.sets.read.count()},
-                   {"fields_written", g.sets.write.count()},
+                   {"fields_read", count_or_null(g, g.sets.read)},
+                   {"fields_written", count_or_null(g, g.sets.write)},
                    {"from_snapshot", row.range.from},
                    {"to_snapshot", row.range.to},
                    {"round_trips", row.measured.round_trips},

@@ -15,6 +15,14 @@ namespace {
     return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
+// Those in which the rows' accesses were made; of all reasons together, or of one.
+[[nodiscard]] std::uint64_t unsampled_round_trips(const db::Totals& totals,
+                                                  const std::optional<std::uint8_t>& reason) {
+    if (!reason) return totals.unsampled_round_trips();
+    if (*reason == vmcs::no_round_trip) return 0;
+    return totals.round_trips_by_reason[*reason] - totals.sampled_round_trips_by_reason[*reason];
+}
+
 // The group of a row: all fields together, or each exit reason by itself, the frequent ones first.
 [[nodiscard]] auto group_of(const ReportRow& row) {
     return std::pair{~row.reason_round_trips, row.reason.value_or(0)};
@@ -42,11 +50,9 @@ std::vector<ReportRow> report_rows(const db::Totals& totals, const ReportOptions
 
     std::vector<ReportRow> rows{};
     for (auto& [key, row] : found) {
-        const std::uint64_t trips{!row.reason ? totals.counters.round_trips
-                                  : *row.reason == vmcs::no_round_trip
-                                      ? 0
-                                      : totals.round_trips_by_reason[*row.reason]};
-        if (row.reason) row.reason_round_trips = trips;
+        const std::uint64_t trips{unsampled_round_trips(totals, row.reason)};
+        if (row.reason && *row.reason != vmcs::no_round_trip)
+            row.reason_round_trips = totals.round_trips_by_reason[*row.reason];
         row.reads_per_trip = ratio(row.reads, trips);
         row.writes_per_trip = ratio(row.writes, trips);
         row.share = ratio(row.sum(), sums[key.first]);

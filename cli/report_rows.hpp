@@ -13,13 +13,13 @@
 namespace shadowtune::cli {
 
 struct ReportRow {
-    std::optional<std::uint8_t> reason; // by exit reason only
-    std::uint64_t reason_round_trips{0};
+    std::optional<std::uint8_t> reason;  // by exit reason only
+    std::uint64_t reason_round_trips{0}; // sampled ones among them
     vmcs::FieldIndex field{vmcs::no_field};
-    std::uint64_t reads{0}; // in round trips
+    std::uint64_t reads{0}; // in round trips that were not sampled, as all that follow
     std::uint64_t writes{0};
     std::uint64_t outside{0}; // of both, outside round trips
-    double reads_per_trip{0};
+    double reads_per_trip{0}; // of those round trips
     double writes_per_trip{0};
     double share{0}; // of all trapped accesses in round trips (of this reason), 0 to 1
     [[nodiscard]] std::uint64_t sum() const { return reads + writes; }

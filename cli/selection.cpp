@@ -64,8 +64,9 @@ Result<void, CliError> check_complete(const Selection& selection, const std::str
                                                                  selection.reader.info().id, words)}};
     }};
     if (!selection.totals.all_trap) {
-        return bad(fmt::format("part of it was made in mode tuned or sample, where not all shadowed accesses "
-                               "are counted; record with --mode trap{}",
+        return bad(fmt::format("part of it was made in mode tuned or sample, or may have been between two "
+                               "snapshots or before the first: shadowed accesses are not all counted there; "
+                               "record with --mode trap{}",
                                with_snapshots ? ", or choose --snapshots from the part in mode trap" : ""));
     }
     if (selection.totals.counters.round_trips == 0) {

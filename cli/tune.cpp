@@ -96,44 +96,27 @@ struct Options {
     return table.text();
 }
 
-void print_undecided(const tuner::Profile& profile) {
-    if (profile.undecided.empty()) return;
-    fmt::print("\nUndecided, and left as they were in force while this was recorded:\n");
-    for (const auto& [field, more] : profile.undecided) {
-        fmt::print("  {}, {}: {}\n", vmcs::catalogue[field].symbol,
-                   profile.sets.write.test(field)  ? "RW"
-                   : profile.sets.read.test(field) ? "R"
-                                                   : "trapped",
-                   more ? fmt::format("about {} round trips more would decide", grouped(*more))
-                        : "both cost the same, as far as can be told");
-    }
-}
-
+// The sets and where they come from. `decision`: of a recording in mode sample.
 void choose_sets(tuner::Profile& profile, const Options& options, const TuneInput& input,
-                 const tuner::CostTable& costs, const tuner::Budget& budget) {
+                 const std::optional<tuner::Decision>& decision, const tuner::CostTable& costs,
+                 const tuner::Budget& budget) {
     profile.origin.objective = options.objective;
-    // Fields that the sample does not decide stay as they were.
-    vmcs::ProfileTarget target{input.target};
-    if (input.sampled) {
-        for (const tuner::Undecided& undecided :
-             tuner::decide(*input.sampled, costs, input.target).undecided) {
+    if (decision) {
+        for (const tuner::Undecided& undecided : decision->undecided)
             profile.undecided[undecided.field] = undecided.more_round_trips;
-            target.offered.clear(undecided.field);
-        }
-    }
-    if (options.objective == "minimax") {
-        const auto found{tuner::least_regret(input.mix, costs, target, budget)};
+        profile.sets = tuner::sets_of(*decision, input.sampled->evidence, costs, input.target, budget,
+                                      input.sampled->in_force);
+        if (options.objective == "minimax") profile.origin.regret_lower_bound = 0; // it stands alone
+    } else if (options.objective == "minimax") {
+        const auto found{tuner::least_regret(input.mix, costs, input.target, budget)};
         profile.sets = found.sets;
         profile.origin.regret_lower_bound = found.lower_bound;
     } else {
         // Whole counts of a single recording give whole sums; means do not.
-        profile.sets = input.mix.size() == 1
-                           ? tuner::optimize(input.mix[0].workload, costs, target, budget)
-                           : tuner::best_sets(tuner::mean_gains(input.mix, costs), costs, target, budget);
-    }
-    for (const auto& [field, more] : profile.undecided) {
-        if (input.in_force.read.test(field)) profile.sets.read.set(field);
-        if (input.in_force.write.test(field)) profile.sets.write.set(field);
+        profile.sets =
+            input.mix.size() == 1
+                ? tuner::optimize(input.mix[0].workload, costs, input.target, budget)
+                : tuner::best_sets(tuner::mean_gains(input.mix, costs), costs, input.target, budget);
     }
     profile.origin.recordings = input.used;
     const auto regrets{tuner::regrets(profile.sets, input.mix, costs, input.target, budget)};
@@ -142,6 +125,7 @@ void choose_sets(tuner::Profile& profile, const Options& options, const TuneInpu
 }
 
 [[nodiscard]] tuner::Profile make_profile(const Options& options, const TuneInput& input,
+                                          const std::optional<tuner::Decision>& decision,
                                           const tuner::CostTable& costs, const tuner::Budget& budget) {
     tuner::Profile profile{};
     profile.name = options.name;
@@ -158,9 +142,9 @@ void choose_sets(tuner::Profile& profile, const Options& options, const TuneInpu
     profile.origin.costs = costs.name;
     profile.origin.budget_fields = budget.fields;
     profile.origin.budget_sync = budget.sync;
-    choose_sets(profile, options, input, costs, budget);
+    choose_sets(profile, options, input, decision, costs, budget);
     profile.rates = tuner::mean_rates(profile.sets.hot_set(), input.mix, costs);
-    if (input.sampled) tuner::add_bounds(profile.rates, *input.sampled);
+    if (input.sampled) tuner::add_bounds(profile.rates, input.sampled->evidence);
     profile.cost_unit = costs.unit;
     profile.predicted = tuner::compare(profile.sets, input.mix, costs, input.target.offered);
     if (options.curve) {
@@ -170,7 +154,8 @@ void choose_sets(tuner::Profile& profile, const Options& options, const TuneInpu
     return profile;
 }
 
-void print(const tuner::Profile& profile, const TuneInput& input, const std::string& output) {
+void print(const tuner::Profile& profile, const TuneInput& input,
+           const std::optional<tuner::Decision>& decision, const std::string& output) {
     const std::size_t offered{input.target.offered.count()};
     const std::size_t hot{profile.sets.hot_set().count()};
     fmt::print("Hot set: {} of the {} fields offered ({:.1f} %): {} read-shadowed, {} write-shadowed\n\n",
@@ -190,7 +175,9 @@ void print(const tuner::Profile& profile, const TuneInput& input, const std::str
                        *profile.origin.regret_lower_bound);
         }
     }
-    print_undecided(profile);
+    if (!profile.undecided.empty()) {
+        fmt::print("\n{}", undecided_as_text(decision->undecided, *input.sampled, profile.sets));
+    }
     if (!profile.curve.empty()) {
         fmt::print("\nCheapest sets by size, without a budget:\n{}", curve_as_table(profile));
     }
@@ -209,7 +196,7 @@ void print(const tuner::Profile& profile, const TuneInput& input, const std::str
     }
     const auto input{read_tune_input(options.choice)};
     if (!input) return fail(input.error());
-    const auto chosen{choose_costs(options.costs, input.value().first_file, input.value().first_machine)};
+    const auto chosen{choose_costs(options.costs, input.value().priced)};
     if (!chosen) return fail(chosen.error());
     const tuner::CostTable& costs{chosen.value().table};
     const auto budget{parse_budgets(options.budgets, input.value().target.offered.count(), costs)};
@@ -219,13 +206,16 @@ void print(const tuner::Profile& profile, const TuneInput& input, const std::str
                     "--l1-type: no recording here has a fingerprint: L1 must run its first "
                     "L2 while every access is trapped, before or while it is recorded");
     }
-    const auto profile{make_profile(options, input.value(), costs, budget.value())};
+    std::optional<tuner::Decision> decision;
+    if (const auto& sampled{input.value().sampled})
+        decision = tuner::decide(sampled->evidence, costs, input.value().target);
+    const auto profile{make_profile(options, input.value(), decision, costs, budget.value())};
     if (const auto saved{tuner::save_profile(profile, options.output)}; !saved) {
         return fail(ExitCode::output_failed, saved.error());
     }
     for (const std::string& words : input.value().notes)
         note(words);
-    print(profile, input.value(), options.output);
+    print(profile, input.value(), decision, options.output);
     return finish_output();
 }
 
@@ -261,6 +251,10 @@ void add_tune_verb(CLI::App& app, int& exit_code) {
                          "At most this share of the fields offered (10%), this number of them (14), or\n"
                          "this work of syncing per round trip (400cycles); may be repeated, and all\n"
                          "hold (default: no limit)"));
+    verb->add_option(
+        "--in-force", options->choice.in_force,
+        "For a recording in mode sample: the profile that was in force then, since a recorder\n"
+        "that met it there knows its name only. What the sample does not decide stays as it was");
     verb->add_flag("--curve", options->curve,
                    "The cheapest sets of every size too: cost against size of the hot set");
     add_costs_option(*verb, options->costs);

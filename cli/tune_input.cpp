@@ -28,6 +28,11 @@ namespace {
     return !totals.all_trap && totals.sampled_round_trips != 0;
 }
 
+// For people.
+[[nodiscard]] std::string name_of(const std::string& file, const Selection& selection) {
+    return fmt::format("{}, recording {}", file, selection.reader.info().id);
+}
+
 // The phase that was asked for, of the whole that is selected; its name is "all" where nothing was cut off.
 struct ChosenPhase {
     std::string name{"all"};
@@ -69,15 +74,6 @@ struct ChosenPhase {
     return ChosenPhase{"steady", phases.steady_range()};
 }
 
-[[nodiscard]] Result<vmcs::ShadowSets, CliError> sets_in_force(const Selection& selection) {
-    const auto generations{selection.reader.generations()};
-    if (!generations) return Failure{CliError{ExitCode::bad_input, generations.error().message}};
-    for (const db::Generation& generation : generations.value()) {
-        if (generation.number == selection.totals.generation) return generation.sets;
-    }
-    return vmcs::ShadowSets{};
-}
-
 [[nodiscard]] Result<void, CliError> add_fingerprint(TuneInput& input, const db::RecordingReader& reader) {
     const auto stored{reader.fingerprint()};
     if (!stored) return Failure{CliError{ExitCode::bad_input, stored.error().message}};
@@ -101,8 +97,6 @@ void add(TuneInput& input, const std::string& file, const Selection& selection, 
         input.target = target;
         input.labels = info.labels;
         input.cpu_brand = machine.cpu_brand;
-        input.first_file = file;
-        input.first_machine = machine;
     }
     input.target.offered &= target.offered;
     input.target.vmwrite_any_field = input.target.vmwrite_any_field && target.vmwrite_any_field;
@@ -111,12 +105,10 @@ void add(TuneInput& input, const std::string& file, const Selection& selection, 
     keep_if_same(input.labels.workload, info.labels.workload);
     keep_if_same(input.labels.cpu_model, info.labels.cpu_model);
     keep_if_same(input.cpu_brand, machine.cpu_brand);
-    if (is_sampled(selection.totals)) {
-        input.sampled = tuner::sampled_workload_of(selection.totals);
-        input.mix.push_back({tuner::estimated_workload(*input.sampled), weight});
-    } else {
-        input.mix.push_back({tuner::workload_of(selection.totals), weight});
-    }
+    input.mix.push_back({input.sampled ? tuner::estimated_workload(input.sampled->evidence)
+                                       : tuner::workload_of(selection.totals),
+                         weight});
+    input.priced.push_back({file, name_of(file, selection), machine});
     tuner::RecordingUsed used{};
     used.file = std::filesystem::path{file}.filename().string();
     used.recording = info.id;
@@ -149,11 +141,16 @@ Result<TuneInput, CliError> read_tune_input(const TuneChoice& choice) {
                                                           "leave the others out",
                                                           one.file)}};
             }
-            auto in_force{sets_in_force(selection)};
-            if (!in_force) return Failure{in_force.error()};
-            input.in_force = in_force.value();
+            auto sampled{read_sampled(selection, name_of(one.file, selection), choice.in_force)};
+            if (!sampled) return Failure{sampled.error()};
+            input.sampled = std::move(sampled).value();
         } else if (const auto good{check_complete(selection, one.file)}; !good) {
             return Failure{good.error()};
+        } else if (!choice.in_force.empty()) {
+            return Failure{CliError{ExitCode::usage,
+                                    fmt::format("--in-force: {} was made in mode trap, where every access is "
+                                                "counted; leave it out",
+                                                name_of(one.file, selection))}};
         }
         const auto phase{choose_phase(choice, one.file, selection, input.notes)};
         if (!phase) return Failure{phase.error()};

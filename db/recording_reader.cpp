@@ -163,6 +163,7 @@ Result<Totals, Error> RecordingReader::totals(SnapshotRange range, std::optional
     if (auto done{read_round_trips(totals, starts)}; !done) return Failure{done.error()};
     if (auto done{read_sampled(totals, starts)}; !done) return Failure{done.error()};
     if (auto done{read_changes(totals, starts)}; !done) return Failure{done.error()};
+    if (auto done{read_modes(totals)}; !done) return Failure{done.error()};
     if (auto done{read_scalars(totals)}; !done) return Failure{done.error()};
     return totals;
 }
@@ -261,21 +262,7 @@ Result<void, Error> RecordingReader::read_changes(Totals& totals, SnapshotRange 
 }
 
 Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {
-    // Modes are those of the snapshots in between and at both ends, since a mode is in force from before one
-    // snapshot on. Of hundreds of thousands of them, SQLite makes the sum faster than we do.
     auto done{each_row(
-        *m_database,
-        "SELECT min(v.generation), max(v.mode <> 'trap') "
-        "FROM snapshot_vcpu v JOIN snapshot s ON s.id = v.snapshot_id "
-        "WHERE s.recording_id = ?1 AND s.sequence BETWEEN ?2 AND ?3 AND (?4 < 0 OR v.vcpu = ?4)",
-        [&](const Statement& row) -> Result<void, Error> {
-            totals.first_generation = static_cast<std::uint32_t>(row.integer(0));
-            totals.all_trap = row.integer(1) == 0;
-            return {};
-        },
-        m_info.id, totals.range.from, totals.range.to, vcpu_of(totals))};
-    if (!done) return done;
-    done = each_row(
         *m_database,
         "SELECT s.sequence, v.generation, v.last_reload_ticks, v.round_trips, v.round_trip_ticks, "
         "v.l0_ticks,"
@@ -300,7 +287,7 @@ Result<void, Error> RecordingReader::read_scalars(Totals& totals) const {
             totals.last_reload_ticks = std::max(totals.last_reload_ticks, row.bits(2));
             return {};
         },
-        m_info.id, totals.range.from, totals.range.to, vcpu_of(totals));
+        m_info.id, totals.range.from, totals.range.to, vcpu_of(totals))};
     if (!done) return done;
     return each_row(
         *m_database,

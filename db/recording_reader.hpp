@@ -65,7 +65,10 @@ struct Totals {
     std::uint64_t reads{0}; // all
     std::uint64_t writes{0};
     std::uint64_t outside{0}; // of these, outside round trips
-    bool all_trap{true}; // every vCPU was in mode trap at every snapshot of the range: counts are complete
+    // Counts are complete: at every snapshot of the range each vCPU was in mode trap, and by the numbers of
+    // its generations nothing else can have been in force between two of them; from power-on on, nor before
+    // the first.
+    bool all_trap{true};
     std::uint32_t first_generation{0};  // the smallest of all vCPUs at all snapshots of the range
     std::uint32_t generation{0};        // at its end; the largest where vCPUs differ
     std::uint64_t last_reload_ticks{0}; // at its end; the largest where vCPUs differ
@@ -165,6 +168,9 @@ private:
                                                        bool only_complete) const;
     [[nodiscard]] Result<void, Error> read_step_samples(std::vector<Step>& steps, SnapshotRange starts,
                                                         bool only_complete) const;
+    [[nodiscard]] Result<void, Error> read_modes(Totals& totals) const;
+    // Some vCPU skipped a generation in the range, or did not begin with generation 1 at power-on.
+    [[nodiscard]] Result<bool, Error> has_gaps(const Totals& totals) const;
     [[nodiscard]] Result<void, Error> read_scalars(Totals& totals) const;
 
     Database* m_database{nullptr};

@@ -64,6 +64,9 @@ struct Generation {
     std::uint16_t sample_interval{0}; // in mode sample: one of so many round trips
     std::string profile_name;
     vmcs::ShadowSets sets; // empty in mode trap
+
+    // L0 tells the name of a profile that somebody else loaded, and no more.
+    [[nodiscard]] bool knows_sets() const { return mode == Mode::trap || !sets.hot_set().empty(); }
 };
 
 struct AccessCount {

@@ -20,8 +20,8 @@ namespace {
 } // namespace
 
 std::span<const Migration> migrations() {
-    static const Migration steps[]{{schema_v1}, {schema_v2}, {schema_v3}, {schema_v4},
-                                   {schema_v5}, {schema_v6}, {schema_v7}, {schema_v8}};
+    static const Migration steps[]{{schema_v1}, {schema_v2}, {schema_v3}, {schema_v4}, {schema_v5},
+                                   {schema_v6}, {schema_v7}, {schema_v8}, {schema_v9}};
     return steps;
 }
 

@@ -49,5 +49,6 @@ extern const std::string_view schema_v5;
 extern const std::string_view schema_v6;
 extern const std::string_view schema_v7;
 extern const std::string_view schema_v8;
+extern const std::string_view schema_v9;
 
 } // namespace shadowtune::db

@@ -60,6 +60,14 @@ void take_changes(Totals& totals, const Snapshot& earlier, const Snapshot& later
     });
 }
 
+// As RecordingReader has it: a generation that is in neither was in force between the two.
+[[nodiscard]] bool has_gap(const Snapshot& earlier, const Snapshot& later) {
+    return std::ranges::any_of(later.vcpus, [&](const VcpuSnapshot& vcpu) {
+        const auto before{std::ranges::find(earlier.vcpus, vcpu.vcpu, &VcpuSnapshot::vcpu)};
+        return before != earlier.vcpus.end() && vcpu.generation > before->generation + 1;
+    });
+}
+
 } // namespace
 
 std::uint64_t round_trips_of(const Snapshot& snapshot) {
@@ -103,6 +111,7 @@ Totals totals_between(const Snapshot& earlier, const Snapshot& later) {
     });
     for (const std::uint64_t count : totals.sampled_round_trips_by_reason)
         totals.sampled_round_trips += count;
+    if (has_gap(earlier, later)) totals.all_trap = false;
     bool first{true};
     for (const Snapshot* snapshot : {&earlier, &later}) {
         for (const VcpuSnapshot& vcpu : snapshot->vcpus) {

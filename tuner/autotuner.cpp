@@ -11,53 +11,14 @@ namespace {
 constexpr std::uint64_t patience_growth{4};
 constexpr std::uint64_t window_growth{4};
 
-[[nodiscard]] Choice choice_in(const vmcs::ShadowSets& sets, vmcs::FieldIndex field) {
-    if (sets.write.test(field)) return Choice::read_write;
-    return sets.read.test(field) ? Choice::read : Choice::none;
-}
-
-void choose(vmcs::ShadowSets& sets, vmcs::FieldIndex field, Choice choice) {
-    if (choice != Choice::none) sets.read.set(field);
-    if (choice == Choice::read_write) sets.write.set(field);
-}
-
-[[nodiscard]] FieldUse use_of(double reads, double writes, vmcs::FieldIndex field, const Evidence& evidence) {
-    FieldUse use{};
-    use.reads = reads;
-    use.writes = writes;
-    use.changes = evidence.changes[field];
-    use.others = evidence.others[field];
-    use.switches = evidence.switches;
-    use.switched_round_trips = evidence.switched_round_trips;
-    return use;
-}
-
 // Of the choice over leaving the field trapped, per round trip.
 [[nodiscard]] double gain_of(Choice choice, vmcs::FieldIndex field, const Evidence& evidence,
                              const CostTable& costs) {
-    const FieldGain gain{
-        gain_of(use_of(evidence.reads[field].estimate, evidence.writes[field].estimate, field, evidence),
-                costs.fields[field])};
+    FieldUse use{use_of(field, evidence)};
+    use.reads = evidence.reads[field].estimate;
+    use.writes = evidence.writes[field].estimate;
+    const FieldGain gain{gain_of(use, costs.fields[field])};
     return (choice != Choice::none ? gain.read : 0) + (choice == Choice::read_write ? gain.write : 0);
-}
-
-// The estimates as a workload, for a budget's sake.
-[[nodiscard]] Workload workload_of(const Evidence& evidence) {
-    Workload workload{};
-    workload.round_trips = evidence.round_trips;
-    const auto trips{static_cast<double>(evidence.round_trips)};
-    workload.switches = static_cast<std::uint64_t>(evidence.switches * trips);
-    workload.switched_round_trips = static_cast<std::uint64_t>(evidence.switched_round_trips * trips);
-    const auto count{[&](double rate) { return static_cast<std::uint64_t>(rate * trips); }};
-    for (std::size_t field{0}; field < vmcs::field_count; ++field) {
-        const std::uint64_t reads{count(evidence.reads[field].estimate)};
-        const std::uint64_t writes{count(evidence.writes[field].estimate)};
-        FieldAccesses& of{workload.fields[field]};
-        of = {reads, writes, reads, writes};
-        of.changes = count(evidence.changes[field]);
-        of.others = count(evidence.others[field]);
-    }
-    return workload;
 }
 
 } // namespace
@@ -103,7 +64,7 @@ Choice Autotuner::best(vmcs::FieldIndex field, const Windows& windows, bool may_
     std::optional<Choice> less;
     for (const Evidence& evidence : windows) {
         const auto& [reads, writes]{std::tie(evidence.reads[field], evidence.writes[field])};
-        const FieldUse use{use_of(0, 0, field, evidence)};
+        const FieldUse use{use_of(field, evidence)};
         const auto decided{decided_choice(reads, writes, costs, may_write, use)};
         if (decided && *decided > now) return *decided;
         const auto exactly{[](const RateInterval& rate) {
@@ -125,7 +86,7 @@ vmcs::ShadowSets Autotuner::propose(const Windows& windows) const {
     if (!m_options.budget.fields && !m_options.budget.sync) return sets;
     vmcs::ProfileTarget target{m_options.target};
     target.offered = sets.read;
-    return best_sets(gains_of(workload_of(windows.back()), m_options.costs), m_options.costs, target,
+    return best_sets(gains_of(estimated_workload(windows.back()), m_options.costs), m_options.costs, target,
                      m_options.budget);
 }
 

@@ -9,8 +9,7 @@
 // decides, and each time that it had to come back it stays four times as long.
 
 #include "db/snapshot_totals.hpp"
-#include "tuner/evidence.hpp"
-#include "tuner/optimizer.hpp"
+#include "tuner/decision.hpp"
 
 #include <deque>
 

@@ -1,10 +1,11 @@
 #include "tuner/evidence.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace shadowtune::tuner {
 
-Evidence evidence_of(const db::Totals& totals, const vmcs::ShadowSets& in_force, double confidence) {
+Evidence evidence_of(const db::Totals& totals, const vmcs::ShadowSets& shadowed, double confidence) {
     Evidence evidence{};
     evidence.round_trips = totals.counters.round_trips;
     std::array<std::uint64_t, vmcs::field_count> reads{};
@@ -19,15 +20,15 @@ Evidence evidence_of(const db::Totals& totals, const vmcs::ShadowSets& in_force,
         evidence.switched_round_trips = static_cast<double>(totals.switched_round_trips) / round_trips;
     }
     const SampledWorkload sampled{sampled_workload_of(totals)};
-    const auto rate = [&](std::uint64_t trapped, const SampledCount& count, bool shadowed) -> RateInterval {
-        if (shadowed || evidence.round_trips == 0) return rate_interval(count, sampled, confidence);
+    const auto rate = [&](std::uint64_t trapped, const SampledCount& count, bool unseen) -> RateInterval {
+        if (unseen || evidence.round_trips == 0) return rate_interval(count, sampled, confidence);
         const double exact{static_cast<double>(trapped + count.sum) /
                            static_cast<double>(evidence.round_trips)};
         return {exact, exact, exact};
     };
     for (vmcs::FieldIndex field{0}; field < vmcs::field_count; ++field) {
-        evidence.reads[field] = rate(reads[field], sampled.reads[field], in_force.read.test(field));
-        evidence.writes[field] = rate(writes[field], sampled.writes[field], in_force.write.test(field));
+        evidence.reads[field] = rate(reads[field], sampled.reads[field], shadowed.read.test(field));
+        evidence.writes[field] = rate(writes[field], sampled.writes[field], shadowed.write.test(field));
     }
     if (evidence.round_trips == 0) return evidence;
     for (vmcs::FieldIndex field{0}; field < vmcs::field_count; ++field) {
@@ -40,6 +41,40 @@ Evidence evidence_of(const db::Totals& totals, const vmcs::ShadowSets& in_force,
     double& rip{evidence.changes[vmcs::index_of(vmcs::Field::guest_rip)]};
     if (rip == 0) rip = 1;
     return evidence;
+}
+
+FieldUse use_of(vmcs::FieldIndex field, const Evidence& evidence) {
+    FieldUse use{};
+    use.changes = evidence.changes[field];
+    use.others = evidence.others[field];
+    use.switches = evidence.switches;
+    use.switched_round_trips = evidence.switched_round_trips;
+    return use;
+}
+
+Workload estimated_workload(const Evidence& evidence) {
+    Workload workload{};
+    workload.round_trips = evidence.round_trips;
+    const auto trips{static_cast<double>(evidence.round_trips)};
+    const auto count{[trips](double rate) { return static_cast<std::uint64_t>(std::llround(rate * trips)); }};
+    workload.switches = count(evidence.switches);
+    workload.switched_round_trips = count(evidence.switched_round_trips);
+    for (std::size_t field{0}; field < vmcs::field_count; ++field) {
+        const std::uint64_t reads{count(evidence.reads[field].estimate)};
+        const std::uint64_t writes{count(evidence.writes[field].estimate)};
+        FieldAccesses& of{workload.fields[field]};
+        of = {reads, writes, reads, writes};
+        of.changes = count(evidence.changes[field]);
+        of.others = count(evidence.others[field]);
+    }
+    return workload;
+}
+
+void add_bounds(std::map<vmcs::FieldIndex, MeasuredRate>& rates, const Evidence& evidence) {
+    for (auto& [field, rate] : rates) {
+        rate.read_bounds = RateBounds{evidence.reads[field].low, evidence.reads[field].high};
+        rate.write_bounds = RateBounds{evidence.writes[field].low, evidence.writes[field].high};
+    }
 }
 
 } // namespace shadowtune::tuner

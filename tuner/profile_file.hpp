@@ -85,8 +85,8 @@ struct Profile {
     vmcs::ShadowSets sets;
     // Where measured: of the hot set, and of the fields that L1 accesses in round trips though they trap.
     std::map<vmcs::FieldIndex, MeasuredRate> rates;
-    // Fields that a sampled recording did not decide, hot or not as they were; and about how many round trips
-    // more would decide. None: no such number, the rate is where both cost the same.
+    // Fields that a sampled recording did not decide, and about how many round trips more would decide. None:
+    // no such number, the rate is where both cost the same.
     std::map<vmcs::FieldIndex, std::optional<std::uint64_t>> undecided{};
     std::string cost_unit;
     std::optional<Comparison> predicted;

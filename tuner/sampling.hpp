@@ -4,14 +4,10 @@
 // Accesses come in clusters, several in one round trip, so a count alone does not tell how sure it is.
 
 #include "db/recording_reader.hpp"
-#include "tuner/optimizer.hpp"
-#include "tuner/profile_file.hpp"
+#include "vmcs/catalogue.hpp"
 
 #include <array>
 #include <cstdint>
-#include <map>
-#include <optional>
-#include <vector>
 
 namespace shadowtune::tuner {
 
@@ -38,9 +34,6 @@ struct SampledWorkload {
 
 [[nodiscard]] SampledWorkload sampled_workload_of(const db::Totals& totals);
 
-// All round trips as the sample estimates them. What L1 accesses outside of round trips is not in it.
-[[nodiscard]] Workload estimated_workload(const SampledWorkload& sampled);
-
 struct RateInterval {
     double estimate{0}; // accesses per round trip
     double low{0};
@@ -59,34 +52,5 @@ inline constexpr double usual_confidence{0.95};
                                                 double confidence = usual_confidence) {
     return rate_interval(count, workload.sampled_round_trips, workload.round_trips, confidence);
 }
-
-// Of fields whose rates came from this sample.
-void add_bounds(std::map<vmcs::FieldIndex, MeasuredRate>& rates, const SampledWorkload& sampled);
-
-// The best for a field whose rates are known to lie in these intervals; none where that depends on the
-// rates. `use`: the rest, per round trip. From what costs nothing to what covers most.
-enum class Choice : std::uint8_t { none, read, read_write };
-[[nodiscard]] std::optional<Choice> decided_choice(const RateInterval& reads, const RateInterval& writes,
-                                                   const FieldCosts& costs, bool may_write,
-                                                   const FieldUse& use = {});
-
-struct Undecided {
-    vmcs::FieldIndex field{vmcs::no_field};
-    RateInterval reads;
-    RateInterval writes;
-    // About so many round trips more, sampled at the same rate, decide; none: not within a million times what
-    // was sampled, since the rate is where both choices cost the same.
-    std::optional<std::uint64_t> more_round_trips;
-};
-
-struct SampledDecision {
-    vmcs::ShadowSets sets; // of the decided fields alone
-    std::vector<Undecided> undecided;
-};
-
-// For each field the choice (none, R, R and W) that is the cheapest at every pair of rates within its
-// intervals, where there is one. The fixed term is left to the caller: it is no field's.
-[[nodiscard]] SampledDecision decide(const SampledWorkload& workload, const CostTable& costs,
-                                     const vmcs::ProfileTarget& target, double confidence = usual_confidence);
 
 } // namespace shadowtune::tuner

@@ -2,12 +2,13 @@
 // recording.
 
 #include "gui/model/profile_document.hpp"
+#include "tuner/decision.hpp"
 #include "tuner/mix.hpp"
-#include "tuner/sampling.hpp"
 
 #include <QDateTime>
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 namespace shadowtune::gui {
 
@@ -15,10 +16,6 @@ namespace {
 
 [[nodiscard]] bool is_within(const vmcs::ShadowSets& part, const vmcs::ShadowSets& whole) {
     return (part.read - whole.read).empty() && (part.write - whole.write).empty();
-}
-
-[[nodiscard]] bool is_same(vmcs::FieldIndex field, const vmcs::ShadowSets& a, const vmcs::ShadowSets& b) {
-    return a.read.test(field) == b.read.test(field) && a.write.test(field) == b.write.test(field);
 }
 
 // A limit that these sets keep for certain.
@@ -43,7 +40,9 @@ void change_sets(tuner::Profile& profile, const vmcs::ShadowSets& sets) {
     for (tuner::RecordingUsed& used : profile.origin.recordings)
         used.regret.reset();
     keep_budget(profile.origin, sets, before);
-    std::erase_if(profile.undecided, [&](const auto& entry) { return !is_same(entry.first, sets, before); });
+    std::erase_if(profile.undecided, [&](const auto& entry) {
+        return tuner::choice_in(sets, entry.first) != tuner::choice_in(before, entry.first);
+    });
     // Fields that L1 never accesses are listed while they are hot.
     std::erase_if(profile.rates, [&](const auto& entry) {
         const bool went{before.hot_set().test(entry.first) && !sets.hot_set().test(entry.first)};
@@ -107,11 +106,13 @@ void ProfileDocument::add_measured(tuner::Profile& profile) const {
     profile.rates = tuner::mean_rates(m_sets.hot_set(), mix, m_costs);
     profile.undecided.clear();
     if (m_recording->is_sampled()) {
-        const auto sampled{tuner::sampled_workload_of(m_recording->totals)};
-        tuner::add_bounds(profile.rates, sampled);
-        const vmcs::ShadowSets in_force{m_recording->in_force()};
-        for (const tuner::Undecided& open : tuner::decide(sampled, m_costs, m_target).undecided) {
-            if (is_same(open.field, m_sets, in_force)) profile.undecided[open.field] = open.more_round_trips;
+        const auto evidence{tuner::evidence_of(m_recording->totals, m_recording->unseen())};
+        tuner::add_bounds(profile.rates, evidence);
+        std::optional<vmcs::ShadowSets> in_force{};
+        if (m_recording->knows_in_force()) in_force = m_recording->in_force();
+        for (const tuner::Undecided& open : tuner::decide(evidence, m_costs, m_target).undecided) {
+            const bool is_settled{tuner::choice_in(m_sets, open.field) == open.settled(in_force)};
+            if (is_settled) profile.undecided[open.field] = open.more_round_trips;
         }
     }
     profile.cost_unit = m_costs.unit;

@@ -1,5 +1,8 @@
 #include "gui/model/recording_data.hpp"
 
+#include "db/unseen.hpp"
+#include "tuner/evidence.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -20,16 +23,6 @@ std::string duration_text(double seconds) {
     return text;
 }
 
-namespace {
-
-// L0 tells the name of a profile that somebody else loaded, and no more.
-[[nodiscard]] bool is_known(const db::Generation& generation) {
-    return generation.mode == db::Mode::trap || generation.profile_name.empty() ||
-           !generation.sets.hot_set().empty();
-}
-
-} // namespace
-
 vmcs::ShadowSets RecordingData::in_force() const {
     const auto found{std::ranges::find(generations, totals.generation, &db::Generation::number)};
     if (found == generations.end() || found->mode == db::Mode::trap) return {};
@@ -38,33 +31,16 @@ vmcs::ShadowSets RecordingData::in_force() const {
 
 bool RecordingData::knows_in_force() const {
     const auto found{std::ranges::find(generations, totals.generation, &db::Generation::number)};
-    return found == generations.end() || is_known(*found);
-}
-
-vmcs::ShadowSets unseen_under(const std::vector<db::Generation>& generations, std::uint32_t first,
-                              std::uint32_t last) {
-    vmcs::ShadowSets unseen{};
-    for (const db::Generation& generation : generations) {
-        if (generation.number < first || generation.number > last || generation.mode == db::Mode::trap)
-            continue;
-        unseen.read = unseen.read | generation.sets.read;
-        unseen.write = unseen.write | generation.sets.write;
-        if (is_known(generation)) continue;
-        for (vmcs::FieldIndex field{0}; field < vmcs::field_count; ++field) {
-            unseen.read.set(field);
-            unseen.write.set(field);
-        }
-    }
-    return unseen;
+    return found == generations.end() || found->knows_sets();
 }
 
 vmcs::ShadowSets RecordingData::unseen() const {
-    return unseen_under(generations, totals.first_generation, totals.generation);
+    return db::unseen_in(generations, totals);
 }
 
 tuner::Workload RecordingData::workload() const {
     if (!is_sampled()) return tuner::workload_of(totals);
-    return tuner::estimated_workload(tuner::sampled_workload_of(totals));
+    return tuner::estimated_workload(tuner::evidence_of(totals, unseen()));
 }
 
 std::string short_name(const db::Labels& labels) {
@@ -87,11 +63,13 @@ double TimelineData::trapped_per_round_trip(std::size_t step) const {
 }
 
 vmcs::ShadowSets TimelineData::unseen(std::size_t step) const {
-    return unseen_under(generations, moments[step].generation, moments[step + 1].generation);
+    return db::unseen_under(generations, moments[step].generation, moments[step + 1].generation);
 }
 
 bool TimelineData::complete(std::size_t step) const {
     if (steps[step].round_trips == 0 || steps[step].sampled_round_trips != 0) return true;
+    // Something else was in force between the two.
+    if (moments[step + 1].generation > moments[step].generation + 1) return false;
     return std::ranges::all_of(std::array{moments[step], moments[step + 1]}, [&](const db::Moment& moment) {
         const auto found{std::ranges::find(generations, moment.generation, &db::Generation::number)};
         return moment.all_trap || (found != generations.end() && found->mode == db::Mode::sample);

@@ -29,11 +29,6 @@ struct RecordingKey {
     return (access == db::Access::read ? sets.read : sets.write).test(field);
 }
 
-// Accesses that pass unseen but in sampled round trips, under any of the bitmaps from this generation to that
-// one; all where nobody knows these. None in mode trap.
-[[nodiscard]] vmcs::ShadowSets unseen_under(const std::vector<db::Generation>& generations,
-                                            std::uint32_t first, std::uint32_t last);
-
 // The L1's short name, of what L0 tells: "Linux 6.1.0-56-cloud-amd64", "xen-4.17".
 [[nodiscard]] std::string short_name(const db::Labels& labels);
 
@@ -52,7 +47,7 @@ struct RecordingData {
     [[nodiscard]] vmcs::ShadowSets in_force() const;
     // L0 tells the name of a profile that somebody else loaded, and no more.
     [[nodiscard]] bool knows_in_force() const;
-    // unseen_under() in this range.
+    // As db::unseen_in().
     [[nodiscard]] vmcs::ShadowSets unseen() const;
     [[nodiscard]] bool is_sampled() const { return totals.sampled_round_trips != 0; }
     // Rates are of all accesses, not only of those that trapped.
@@ -74,7 +69,7 @@ struct TimelineData {
     std::vector<db::Decision> decisions; // of the closed loop, where it recorded this
 
     [[nodiscard]] double trapped_per_round_trip(std::size_t step) const;
-    // unseen_under() in a step.
+    // As db::unseen_under() in a step.
     [[nodiscard]] vmcs::ShadowSets unseen(std::size_t step) const;
     // All accesses of a step can be told: every one was counted, or round trips were sampled, had there been
     // enough of them.

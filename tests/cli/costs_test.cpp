@@ -95,6 +95,51 @@ TEST_F(CalibratedFile, AnotherProcessorsIsRefused) {
     EXPECT_EQ(simulate("guess").code, 2);
 }
 
+// Whichever of the recordings comes first.
+TEST_F(CalibratedFile, OfAnyRecordingsFileServesAll) {
+    const std::string other{(m_folder / "b.db").string()};
+    test::write_sample(other);
+    store(other, 400, "Test processor");
+    const std::string profile{(m_folder / "p.json").string()};
+    const Outcome one{run_program({"tune", m_db, other, "-o", profile})};
+    const Outcome another{run_program({"tune", other, m_db, "-o", profile})};
+    for (const Outcome& outcome : {one, another}) {
+        EXPECT_EQ(outcome.code, 0) << outcome.err;
+        EXPECT_NE(outcome.out.find("Predicted (measured costs)"), std::string::npos) << outcome.out;
+    }
+}
+
+TEST_F(CalibratedFile, ARecordingOfAnotherProcessorIsNamed) {
+    const std::string other{(m_folder / "b.db").string()};
+    test::write_sample(other);
+    {
+        auto database{db::Database::open(other, db::OpenMode::append)};
+        ASSERT_TRUE(
+            database.value().connection().execute("UPDATE machine SET cpu_brand = 'Another one'").ok());
+    }
+    store(m_costs, 400, "Test processor");
+    const std::string profile{(m_folder / "p.json").string()};
+    const auto tune{[&](std::vector<std::string> words) {
+        words.insert(words.begin(), "tune");
+        words.insert(words.end(), {"-o", profile});
+        return run_program(words);
+    }};
+    for (const auto& files : {std::vector{m_db, other}, {other, m_db}}) {
+        EXPECT_EQ(tune(files).code, 0) << "published costs are of no processor";
+        std::vector<std::string> words{files};
+        words.insert(words.end(), {"--costs", m_costs});
+        const Outcome outcome{tune(words)};
+        EXPECT_EQ(outcome.code, 3);
+        EXPECT_NE(outcome.err.find(other + ", recording 1: of another processor, Another one"),
+                  std::string::npos)
+            << outcome.err;
+    }
+    store(m_db, 400, "Test processor");
+    EXPECT_EQ(tune({m_db, other}).code, 3);
+    EXPECT_EQ(tune({m_db, other, "--costs", "published"}).code, 0);
+    EXPECT_FALSE(tune({other, m_db}).code == 0);
+}
+
 TEST_F(CalibratedFile, IsShown) {
     const Outcome nothing{run_program({"calibrate", "--db", m_db, "--show"})};
     EXPECT_EQ(nothing.code, 3);

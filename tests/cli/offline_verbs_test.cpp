@@ -218,6 +218,30 @@ TEST_F(Offline, CompareRefusesWhatDoesNotBelongTogether) {
     expect_error(compare(m_db + ":1", m_db + ":2"), 3, "not made under profile 'p'");
 }
 
+TEST_F(Offline, CompareTellsWhatItKnows) {
+    tune();
+    const auto change{[&](const std::string& sql) {
+        auto database{db::Database::open(m_db, db::OpenMode::append)};
+        ASSERT_TRUE(database.value().connection().execute(sql).ok());
+    }};
+    const auto compare{[&] {
+        return run_program(
+            {"compare", "--before", m_db + ":1", "--after", m_db + ":2", "--profile", m_profile});
+    }};
+    EXPECT_EQ(compare().out.find("by its name only"), std::string::npos);
+    change("DELETE FROM generation_field WHERE recording_id = 2");
+    const Outcome by_name{compare()};
+    EXPECT_EQ(by_name.code, 0) << by_name.err;
+    EXPECT_NE(by_name.out.find("Profile  sample: by its name only"), std::string::npos) << by_name.out;
+    // The name is the same, the fields are not.
+    change(
+        "INSERT INTO generation_field SELECT 2, 2, encoding, 1, 0 FROM field WHERE symbol = 'guest_rflags'");
+    expect_error(compare(), 3, "not made under profile 'sample'");
+    change("DELETE FROM generation_field WHERE recording_id = 2");
+    change("UPDATE recording SET l1_name = 'Xen 4.17' WHERE id = 2");
+    expect_error(compare(), 3, "of another L1 (linux, Xen 4.17) than before (linux, Linux 6.1 test)");
+}
+
 TEST_F(Offline, Export) {
     tune();
     const Outcome profile{run_program({"export", m_profile})};

@@ -74,6 +74,9 @@ TEST_F(Generations, PredictedAndMeasuredSideBySide) {
     EXPECT_DOUBLE_EQ(rows[1].at("ticks"), 9'000);
     // Which fields it shadows nobody knows.
     EXPECT_FALSE(rows[2].contains("predicted"));
+    EXPECT_TRUE(rows[2].at("fields_read").is_null());
+    EXPECT_TRUE(rows[2].at("fields_written").is_null());
+    EXPECT_EQ(rows[0].at("fields_read"), 0);
     EXPECT_DOUBLE_EQ(rows[2].at("trapped"), 0.1);
 }
 
@@ -85,6 +88,8 @@ TEST_F(Generations, ForPeopleAndSpreadsheets) {
     EXPECT_NE(csv.out.find("2,tuned,0,ours,6,2,3,4,1000,0.100000,0.100000,8,8.0000,9000.000,1500.000"),
               std::string::npos)
         << csv.out;
+    EXPECT_NE(csv.out.find("\n3,tuned,0,theirs,,,5,6,1000,"), std::string::npos) << csv.out;
+    EXPECT_NE(table.out.find("theirs   -  -"), std::string::npos) << table.out;
 }
 
 TEST_F(Generations, NothingMeasuredIsSaid) {

@@ -17,7 +17,23 @@ using Json = nlohmann::json;
 
 class TuneSampled : public ::testing::Test {
 protected:
-    void SetUp() override { test::write_sample(m_folder / "a.db", db::Mode::sample); }
+    // Under the sample's profile, and RFLAGS, which nobody touches.
+    void SetUp() override {
+        test::write_sample(m_folder / "a.db", db::Mode::sample);
+        change("INSERT INTO generation_field SELECT 1, 2, encoding, 1, 1 FROM field WHERE symbol = "
+               "'guest_rflags'");
+    }
+    void change(const std::string& sql) const {
+        auto database{db::Database::open(m_folder / "a.db", db::OpenMode::append)};
+        const auto done{database.value().connection().execute(sql)};
+        ASSERT_TRUE(done.ok()) << done.error().message;
+    }
+    void forget_sets() const { change("DELETE FROM generation_field"); }
+    static void rename_profile(const std::string& profile, const std::string& name) {
+        Json json(Json::parse(std::ifstream{profile}));
+        json["name"] = name;
+        std::ofstream{profile} << json;
+    }
 
     [[nodiscard]] std::string file(const char* name) const { return (m_folder / name).string(); }
     [[nodiscard]] test::Outcome tune(const std::vector<std::string>& more = {}) const {
@@ -50,6 +66,20 @@ TEST_F(TuneSampled, ReportHasIntervals) {
     EXPECT_NE(table.out.find("1.0000 (0.97"), std::string::npos) << table.out;
 }
 
+// What traps is counted in the other 900 of the 1,000 round trips.
+TEST_F(TuneSampled, ReportsRatesAreOfRoundTripsThatWereNotSampled) {
+    const auto rate{[&](const std::vector<std::string>& more) {
+        std::vector<std::string> words{"report", file("a.db"), "--format", "json"};
+        words.insert(words.end(), more.begin(), more.end());
+        const Json report(Json::parse(run_program(words).out));
+        return of_field(report["fields"], "ept_pointer")->at("writes_per_round_trip").get<double>();
+    }};
+    EXPECT_DOUBLE_EQ(rate({}), 0.1);
+    EXPECT_DOUBLE_EQ(rate({"--by-reason"}), 1.0 / 6);
+    const auto csv{run_program({"report", file("a.db"), "--format", "csv"})};
+    EXPECT_NE(csv.out.find("\nept_pointer,0x201A,0,90,0,0.000000,0.100000,"), std::string::npos) << csv.out;
+}
+
 TEST_F(TuneSampled, ProfileHasIntervalsAndNamesTheUndecided) {
     const auto outcome{tune()};
     ASSERT_EQ(outcome.code, 0) << outcome.err;
@@ -58,12 +88,67 @@ TEST_F(TuneSampled, ProfileHasIntervalsAndNamesTheUndecided) {
     ASSERT_NE(rip, nullptr);
     EXPECT_TRUE((*rip)["write"]);
     EXPECT_LT((*rip)["reads_low"], (*rip)["reads_high"]);
-    // Never seen in 100 round trips: it could still be worth a copy. It was not shadowed, and stays so.
-    const Json* unseen{of_field(profile["undecided"], "host_cr3")};
+    // Writes of RFLAGS are shadowed, and were never seen in 100 round trips: they could still be worth a
+    // copy.
+    const Json* unseen{of_field(profile["undecided"], "guest_rflags")};
     ASSERT_NE(unseen, nullptr) << outcome.out;
     EXPECT_GT((*unseen)["more_round_trips"], 0);
+    EXPECT_NE(outcome.out.find("guest_rflags, RW as it was: about"), std::string::npos) << outcome.out;
+    // Not shadowed, so each access would have been seen, in all round trips: there was none.
+    EXPECT_EQ(of_field(profile["undecided"], "host_cr3"), nullptr) << outcome.out;
     EXPECT_EQ(of_field(profile["fields"], "host_cr3"), nullptr);
+}
+
+// Shadowed too, and kept where the budget has room.
+TEST_F(TuneSampled, TheBudgetHoldsWithTheUndecided) {
+    for (const int most : {7, 6, 3, 1}) {
+        const auto outcome{tune({"--budget", std::to_string(most)})};
+        ASSERT_EQ(outcome.code, 0) << outcome.err;
+        EXPECT_NE(outcome.out.find("Hot set: " + std::to_string(most) + " of the"), std::string::npos)
+            << outcome.out;
+        EXPECT_EQ(outcome.out.find("guest_rflags, trapped for want of room in the budget: about") ==
+                      std::string::npos,
+                  most == 7)
+            << outcome.out;
+    }
+}
+
+// A recorder that met the profile already in force knows its name only.
+TEST_F(TuneSampled, UnknownSetsAreNotTakenForEmptyOnes) {
+    ASSERT_EQ(tune().code, 0);
+    const std::string in_force{file("in-force.json")};
+    std::filesystem::rename(file("p.json"), in_force);
+    forget_sets();
+    const auto outcome{tune()};
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_NE(outcome.out.find("nobody recorded which fields were shadowed then"), std::string::npos)
+        << outcome.out;
+    // R is decided, W is not: the estimate has none.
+    EXPECT_NE(outcome.out.find("guest_interruptibility_state, R: about"), std::string::npos) << outcome.out;
     EXPECT_NE(outcome.out.find("host_cr3, trapped: about"), std::string::npos) << outcome.out;
+    const Json profile(Json::parse(std::ifstream{file("p.json")}));
+    EXPECT_EQ((*of_field(profile["fields"], "guest_interruptibility_state"))["read"], true);
+
+    const auto wrong{tune({"--in-force", in_force})};
+    EXPECT_EQ(wrong.code, 3);
+    EXPECT_NE(wrong.err.find("its profile is 'p', but in force"), std::string::npos) << wrong.err;
+    rename_profile(in_force, "sample");
+    const auto told{tune({"--in-force", in_force})};
+    ASSERT_EQ(told.code, 0) << told.err;
+    EXPECT_NE(told.out.find("guest_rflags, RW as it was"), std::string::npos) << told.out;
+    EXPECT_EQ(told.out.find("host_cr3"), std::string::npos) << told.out;
+}
+
+TEST_F(TuneSampled, TheProfileInForceHasToBeThatOne) {
+    test::write_sample(m_folder / "t.db");
+    ASSERT_EQ(run_program({"tune", file("t.db"), "-o", file("p.json"), "--name", "sample"}).code, 0);
+    const auto other{tune({"--in-force", file("p.json")})};
+    EXPECT_EQ(other.code, 3);
+    EXPECT_NE(other.err.find("has other fields than the one of that name"), std::string::npos) << other.err;
+    const auto counted{
+        run_program({"tune", file("t.db"), "-o", file("q.json"), "--in-force", file("p.json")})};
+    EXPECT_EQ(counted.code, 2);
+    EXPECT_NE(counted.err.find("every access is counted"), std::string::npos) << counted.err;
 }
 
 TEST_F(TuneSampled, StandsAloneAndHasNoPhases) {

@@ -86,7 +86,7 @@ TEST(Database, EveryViewCanBeRead) {
         EXPECT_GT(rows.value(), 0) << views.value().text(0);
         ++count;
     }
-    EXPECT_EQ(count, 11);
+    EXPECT_EQ(count, 12);
 }
 
 TEST(Database, CatalogueTableIsBroughtUpToDate) {
@@ -256,6 +256,8 @@ TEST(Migration, ReleasedVersionsAreFrozen) {
     EXPECT_EQ(hash_of(db::schema_v5), 15483075553916531070U);
     EXPECT_EQ(hash_of(db::schema_v6), 11236703697744610106U);
     EXPECT_EQ(hash_of(db::schema_v7), 8739191917535303921U);
+    EXPECT_EQ(hash_of(db::schema_v8), 6701874400050781704U);
+    EXPECT_EQ(hash_of(db::schema_v9), 6692008294770214999U);
 }
 
 // A file of an older version with one recording, whose rows these are, as it opens now.
@@ -314,6 +316,24 @@ TEST(Migration, FromVersionSeven) {
     auto writer{db::RecordingWriter::begin(database, test::sample_machine(), test::sample_labels(), 1)};
     ASSERT_TRUE(writer.ok());
     EXPECT_TRUE(writer.value().add_snapshot(test::sample_snapshot(10)).ok());
+}
+
+// The views of version 8 divide by sampled round trips as well.
+TEST(Migration, FromVersionEight) {
+    const TemporaryFolder folder{};
+    auto database{
+        open_older(folder / "v8.db", 8,
+                   "INSERT INTO snapshot VALUES (1, 1, 1, 1, 0, 0, 0, 0, 1), (2, 1, 2, 2, 0, 0, 0, 0, 0);"
+                   "INSERT INTO access_count VALUES (2, 0, 0x681E, 0, 10, 45, 0);"
+                   "INSERT INTO round_trip_count VALUES (2, 0, 10, 100);"
+                   "INSERT INTO sampled_round_trip_count VALUES (2, 0, 10, 10);",
+                   OpenMode::read)};
+    for (const std::string view : {"access_rate", "access_rate_by_reason"}) {
+        const auto rate{
+            database.connection().integer("SELECT cast(per_round_trip * 100 AS INTEGER) FROM " + view)};
+        ASSERT_TRUE(rate.ok()) << rate.error().message;
+        EXPECT_EQ(rate.value(), 50) << view;
+    }
 }
 
 } // namespace

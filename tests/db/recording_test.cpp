@@ -1,6 +1,7 @@
 // What is written comes back, sums included; what contradicts itself is not stored.
 
 #include "db/recording_reader.hpp"
+#include "db/unseen.hpp"
 #include "tests/db/sample_recording.hpp"
 #include "tests/vmcs/random_fingerprint.hpp"
 
@@ -133,6 +134,22 @@ TEST_F(Recording, ViewsAgreeWithTheReader) {
               1);
 }
 
+// Of 1,000 round trips 100 were sampled, in which what traps was not counted as trapped.
+TEST_F(Recording, RatesAreOfRoundTripsThatWereNotSampled) {
+    test::write_sample(m_folder / "b.db", db::Mode::sample);
+    auto database{Database::open(m_folder / "b.db", OpenMode::read)};
+    ASSERT_TRUE(database.ok());
+    const auto rate{[&](const std::string& view) {
+        const auto rows{database.value().connection().integer(
+            "SELECT cast(round(per_round_trip * 10000) AS INTEGER) FROM " + view +
+            " WHERE field = 'ept_pointer' AND access = 'write' AND count = 90")};
+        EXPECT_TRUE(rows.ok());
+        return rows.value();
+    }};
+    EXPECT_EQ(rate("access_rate"), 1000);
+    EXPECT_EQ(rate("access_rate_by_reason"), 1667);
+}
+
 TEST_F(Recording, OnlyChangedCountersAreStored) {
     auto writer{begin()};
     ASSERT_TRUE(writer.add_snapshot(test::sample_snapshot(10)).ok());
@@ -180,6 +197,81 @@ TEST_F(Recording, SeveralVcpusAndHighHalvesAddUp) {
         EXPECT_EQ(one.value().all_trap, vcpu != 1);
     }
     EXPECT_EQ(reader.value().totals({1, 2}, 3).error().kind, ErrorKind::not_found);
+}
+
+// What was in force between two snapshots shows in the numbers of the generations alone.
+TEST_F(Recording, AMissingGenerationMayHaveShadowed) {
+    auto writer{begin(2)};
+    const auto snapshot_of{[](std::uint64_t round_trips, std::uint32_t first, std::uint32_t second) {
+        db::Snapshot snapshot{};
+        for (const std::uint32_t generation : {first, second}) {
+            db::VcpuSnapshot state{};
+            state.vcpu = static_cast<std::uint16_t>(snapshot.vcpus.size());
+            state.generation = generation;
+            state.counters.round_trips = state.round_trips_by_reason[12] = round_trips;
+            snapshot.vcpus.push_back(state);
+        }
+        return snapshot;
+    }};
+    std::uint64_t round_trips{0};
+    for (const auto& [first, second] :
+         std::vector<std::pair<std::uint32_t, std::uint32_t>>{{1, 1}, {2, 1}, {3, 1}, {5, 1}, {5, 1}, {6, 1}})
+        ASSERT_TRUE(writer.add_snapshot(snapshot_of(round_trips += 10, first, second)).ok());
+    const auto reader{RecordingReader::open(m_database)};
+    const auto complete{[&](db::SnapshotRange range, std::optional<std::uint16_t> vcpu = {}) {
+        return reader.value().totals(range, vcpu).value().all_trap;
+    }};
+    EXPECT_TRUE(complete({0, 3}));
+    EXPECT_TRUE(complete({1, 3}));
+    EXPECT_FALSE(complete({3, 4}));
+    EXPECT_FALSE(complete({0, 6}));
+    EXPECT_TRUE(complete({4, 5}));
+    EXPECT_TRUE(complete({4, 6}));
+    EXPECT_TRUE(complete({0, 6}, std::uint16_t{1})) << "waits under the first one all the time";
+    EXPECT_FALSE(complete({0, 6}, std::uint16_t{0}));
+}
+
+TEST_F(Recording, BeforeItsFirstSnapshotAnotherModeMayHaveBeen) {
+    auto writer{begin()};
+    for (const std::uint64_t rounds : {10U, 20U}) {
+        db::Snapshot snapshot{test::sample_snapshot(rounds)};
+        snapshot.vcpus[0].generation = 3;
+        ASSERT_TRUE(writer.add_snapshot(snapshot).ok());
+    }
+    const auto reader{RecordingReader::open(m_database)};
+    EXPECT_TRUE(reader.value().totals({1, 2}).value().all_trap);
+    EXPECT_FALSE(reader.value().totals({0, 2}).value().all_trap);
+}
+
+TEST(Unseen, IsWhatAnyKnownGenerationShadowed) {
+    vmcs::ShadowSets other{};
+    other.read.set(Field::guest_cr3);
+    const std::vector<db::Generation> generations{{1, db::Mode::trap, 0, "", {}},
+                                                  {3, db::Mode::sample, 64, "a", test::tuned_profile()},
+                                                  {4, db::Mode::sample, 64, "b", other},
+                                                  {5, db::Mode::sample, 64, "theirs", {}},
+                                                  {8, db::Mode::trap, 0, "", {}}};
+    const auto everything{[](const vmcs::ShadowSets& sets) {
+        return sets.read.count() == vmcs::field_count && sets.write.count() == vmcs::field_count;
+    }};
+    EXPECT_TRUE(db::unseen_under(generations, 1, 1).hot_set().empty());
+    EXPECT_EQ(db::unseen_under(generations, 3, 3), test::tuned_profile());
+    EXPECT_EQ(db::unseen_under(generations, 1, 3), test::tuned_profile()) << "2 loaded what 3 samples";
+    const vmcs::ShadowSets both{db::unseen_under(generations, 1, 4)};
+    EXPECT_EQ(both.read, test::tuned_profile().read | other.read);
+    EXPECT_EQ(both.write, test::tuned_profile().write);
+    EXPECT_TRUE(everything(db::unseen_under(generations, 4, 5))) << "sets that nobody knows";
+    EXPECT_TRUE(everything(db::unseen_under(generations, 5, 8)));
+    EXPECT_TRUE(everything(db::unseen_under(generations, 6, 8))) << "6 and 7 nobody saw";
+    EXPECT_TRUE(everything(db::unseen_under(generations, 9, 9)));
+    db::Totals totals{};
+    totals.first_generation = 3;
+    totals.generation = 4;
+    totals.range = {1, 2};
+    EXPECT_EQ(db::unseen_in(generations, totals).read, both.read);
+    totals.range.from = 0;
+    EXPECT_EQ(db::unseen_in(generations, totals).read, both.read);
+    EXPECT_TRUE(everything(db::unseen_in(std::span{generations}.subspan(1), totals))) << "from power-on";
 }
 
 // Sampled round trips are apart from the others, and their counts are differences too.

@@ -94,6 +94,16 @@ TEST(SnapshotTotals, ChangesAreThoseInRoundTrips) {
     EXPECT_EQ(totals.changes[vmcs::find(0)].at_exit, 0U);
 }
 
+TEST(SnapshotTotals, AMissingGenerationMayHaveShadowed) {
+    const db::Snapshot earlier{test::sample_snapshot(10)};
+    db::Snapshot later{test::sample_snapshot(20)};
+    EXPECT_TRUE(db::totals_between(earlier, later).all_trap);
+    later.vcpus[0].generation = 2;
+    EXPECT_TRUE(db::totals_between(earlier, later).all_trap);
+    later.vcpus[0].generation = 3;
+    EXPECT_FALSE(db::totals_between(earlier, later).all_trap);
+}
+
 TEST(SnapshotTotals, NothingBetweenASnapshotAndItself) {
     const db::Totals totals{db::totals_between(test::sample_snapshot(10, db::Mode::sample),
                                                test::sample_snapshot(10, db::Mode::sample))};

@@ -2,6 +2,7 @@
 #include "gui/model/profile_document.hpp"
 #include "tests/gui/tests.hpp"
 #include "tests/tuner/sample_profile.hpp"
+#include "tuner/decision.hpp"
 #include "tuner/exports.hpp"
 #include "tuner/library.hpp"
 #include "tuner/mix.hpp"
@@ -47,6 +48,9 @@ struct Fixture {
     void show_recording(db::Mode mode = db::Mode::trap) {
         const std::string recording{(folder / "a.db").string()};
         test::write_sample(recording, mode);
+        // As of a recorder that met the profile in force.
+        auto database{db::Database::open(recording, db::OpenMode::append)};
+        if (!database.value().connection().execute("DELETE FROM generation_field").ok()) return;
         if (const auto read{source.read({recording, 0}, {})}; read) document.set_recording(read.value());
     }
     void toggle(Field field, bool writes = false) { document.toggle(vmcs::index_of(field), writes); }
@@ -304,11 +308,13 @@ void ProfileFileTest::a_new_one_of_a_sample_tells_how_sure_it_is() {
     Fixture on{};
     on.show_recording(db::Mode::sample);
     const RecordingData& recording{*on.document.recording()};
-    const auto unsure{tuner::decide(tuner::sampled_workload_of(recording.totals), recording.costs,
-                                    recording.machine.profile_target())
-                          .undecided};
-    QVERIFY(!unsure.empty());
-    on.document.set_sets(recording.in_force(), "as it was");
+    const auto evidence{tuner::evidence_of(recording.totals, recording.unseen())};
+    const auto unsure{tuner::decide(evidence, recording.costs, recording.machine.profile_target()).undecided};
+    QVERIFY(!unsure.empty() && !recording.knows_in_force());
+    vmcs::ShadowSets sets{};
+    for (const tuner::Undecided& open : unsure)
+        tuner::choose(sets, open.field, open.settled({}));
+    on.document.set_sets(sets, "as estimated");
     tuner::Profile made{on.document.profile()};
     QCOMPARE(made.undecided.size(), unsure.size());
     QVERIFY(made.rates.at(index(Field::guest_rip)).read_bounds.has_value());

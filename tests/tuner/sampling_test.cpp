@@ -1,6 +1,7 @@
 // Intervals of sampled rates cover the truth as often as they say, by simulation; and the tuner concludes
 // only what they allow.
 
+#include "tuner/decision.hpp"
 #include "tuner/sampling.hpp"
 #include "tuner/statistics.hpp"
 
@@ -138,6 +139,24 @@ protected:
     void reads(Field field, std::uint64_t count) { set(m_workload.reads[vmcs::index_of(field)], count); }
     void writes(Field field, std::uint64_t count) { set(m_workload.writes[vmcs::index_of(field)], count); }
 
+    // All of it shadowed, but for what is counted exactly.
+    [[nodiscard]] tuner::Evidence evidence() const {
+        tuner::Evidence evidence{};
+        evidence.round_trips = m_workload.round_trips;
+        for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i) {
+            evidence.reads[i] = tuner::rate_interval(m_workload.reads[i], m_workload);
+            evidence.writes[i] = tuner::rate_interval(m_workload.writes[i], m_workload);
+        }
+        return evidence;
+    }
+    [[nodiscard]] tuner::Decision decide() const {
+        return tuner::decide(evidence(), tuner::published_costs(), m_target);
+    }
+    [[nodiscard]] vmcs::ShadowSets sets(const tuner::Budget& budget,
+                                        const std::optional<vmcs::ShadowSets>& in_force) const {
+        return tuner::sets_of(decide(), evidence(), tuner::published_costs(), m_target, budget, in_force);
+    }
+
     vmcs::ProfileTarget m_target;
     tuner::SampledWorkload m_workload;
 };
@@ -148,7 +167,7 @@ TEST_F(Decision, OnlyWhereTheIntervalDecides) {
     writes(Field::guest_rip, 700);
     reads(Field::guest_cr3, 11); // 0.011, and anything from 0.006 to 0.019
     writes(Field::host_rsp, 400);
-    const auto decision{tuner::decide(m_workload, tuner::published_costs(), m_target)};
+    const auto decision{decide()};
     EXPECT_TRUE(decision.sets.write.test(Field::guest_rip));
     EXPECT_TRUE(decision.sets.read.test(Field::host_rsp));
     EXPECT_TRUE(decision.sets.write.test(Field::host_rsp));
@@ -167,7 +186,7 @@ TEST_F(Decision, OnlyWhereTheIntervalDecides) {
 TEST_F(Decision, MoreRoundTripsDecide) {
     reads(Field::guest_cr3, 20);
     reads(Field::guest_rip, 14);
-    const auto first{tuner::decide(m_workload, tuner::published_costs(), m_target)};
+    const auto first{decide()};
     ASSERT_FALSE(first.undecided.empty());
     std::uint64_t more{0};
     for (const auto& open : first.undecided)
@@ -178,23 +197,79 @@ TEST_F(Decision, MoreRoundTripsDecide) {
     m_workload.round_trips = static_cast<std::uint64_t>(64'000 * factor);
     reads(Field::guest_cr3, static_cast<std::uint64_t>(20 * factor));
     reads(Field::guest_rip, static_cast<std::uint64_t>(14 * factor));
-    const auto second{tuner::decide(m_workload, tuner::published_costs(), m_target)};
+    const auto second{decide()};
     EXPECT_TRUE(second.undecided.empty());
     EXPECT_EQ(second.sets.read.count(), 2U);
 }
 
 TEST_F(Decision, AtTheThresholdNothingDecides) {
     reads(Field::guest_cr3, 10);
-    const auto decision{tuner::decide(m_workload, tuner::published_costs(), m_target)};
+    const auto decision{decide()};
     ASSERT_EQ(decision.undecided.size(), 1U);
     EXPECT_FALSE(decision.undecided[0].more_round_trips.has_value());
 }
 
 TEST_F(Decision, NoSampleDecidesNothing) {
     m_workload.sampled_round_trips = 0;
-    const auto decision{tuner::decide(m_workload, tuner::published_costs(), m_target)};
+    const auto decision{decide()};
     EXPECT_TRUE(decision.sets.hot_set().empty());
     EXPECT_EQ(decision.undecided.size(), 4U);
+}
+
+// Its reads are decided, its writes are not: 0.010 is about where they pay on top of the read copy.
+TEST_F(Decision, WhatIsDecidedOfAFieldIsTaken) {
+    reads(Field::guest_rip, 1000);
+    writes(Field::guest_rip, 10);
+    const auto rip{vmcs::index_of(Field::guest_rip)};
+    const auto decision{decide()};
+    ASSERT_EQ(decision.undecided.size(), 1U);
+    const tuner::Undecided& open{decision.undecided[0]};
+    EXPECT_EQ(open.possible, (std::array{false, true, true}));
+    vmcs::ShadowSets in_force{};
+    EXPECT_EQ(open.settled(in_force), open.estimated) << "trapped is never the cheapest";
+    EXPECT_EQ(open.settled({}), open.estimated);
+    in_force.read.set(rip);
+    EXPECT_EQ(open.settled(in_force), tuner::Choice::read);
+    in_force.write.set(rip);
+    EXPECT_EQ(open.settled(in_force), tuner::Choice::read_write);
+    EXPECT_TRUE(sets({}, in_force).write.test(rip));
+}
+
+TEST_F(Decision, UnknownSetsLeaveTheEstimates) {
+    reads(Field::guest_rip, 1000);
+    reads(Field::guest_cr3, 11); // 0.011: pays a little
+    reads(Field::host_rsp, 9);   // 0.009: does not
+    EXPECT_EQ(decide().undecided.size(), 2U);
+    const vmcs::ShadowSets estimated{sets({}, {})};
+    EXPECT_TRUE(estimated.read.test(Field::guest_cr3));
+    EXPECT_FALSE(estimated.read.test(Field::host_rsp));
+    vmcs::ShadowSets in_force{};
+    in_force.read.set(Field::host_rsp);
+    const vmcs::ShadowSets kept{sets({}, in_force)};
+    EXPECT_FALSE(kept.read.test(Field::guest_cr3));
+    EXPECT_TRUE(kept.read.test(Field::host_rsp));
+}
+
+TEST_F(Decision, TheBudgetHoldsForTheUndecidedToo) {
+    reads(Field::guest_rip, 1000);
+    reads(Field::guest_cr3, 11);
+    reads(Field::host_rsp, 9);
+    vmcs::ShadowSets in_force{};
+    in_force.read.set(Field::host_rsp);
+    in_force.read.set(Field::guest_cr3);
+    EXPECT_EQ(sets({3, {}}, in_force).read.count(), 3U);
+    const vmcs::ShadowSets two{sets({2, {}}, in_force)};
+    EXPECT_EQ(two.read.count(), 2U);
+    EXPECT_TRUE(two.read.test(Field::guest_cr3)) << "gains more";
+    EXPECT_EQ(sets({1, {}}, in_force).read.count(), 1U);
+    EXPECT_TRUE(sets({1, {}}, in_force).read.test(Field::guest_rip));
+    for (const double most : {310.0, 320.0, 325.0, 330.0}) {
+        const vmcs::ShadowSets packed{sets({{}, most}, in_force)};
+        EXPECT_LE(tuner::sync_cost(packed, tuner::published_costs()), most);
+        EXPECT_EQ(packed.read.count(), static_cast<std::size_t>((most - 300) / 10));
+    }
+    reads(Field::guest_rip, 12); // now nothing earns the fixed term
+    EXPECT_TRUE(sets({}, in_force).hot_set().empty());
 }
 
 // Against sums of binomial probabilities.
@@ -242,6 +317,23 @@ TEST(Sampling, WorkloadOfARecording) {
     EXPECT_EQ(workload.reads[rsp].most, 1U);
 }
 
+TEST(Sampling, WhatTrapsIsCountedInEveryRoundTrip) {
+    const auto rflags{vmcs::index_of(Field::guest_rflags)};
+    db::Totals totals{};
+    totals.counters.round_trips = 6400;
+    totals.sampled_round_trips = totals.sampled_round_trips_by_reason[10] = 64;
+    totals.sampled = {{rflags, db::Access::read, 10, 32, 32}};
+    totals.accesses = {{rflags, db::Access::read, 10, 3171, 0}};
+    const tuner::Evidence evidence{tuner::evidence_of(totals, {})};
+    EXPECT_EQ(evidence.reads[rflags].low, 3203.0 / 6400);
+    EXPECT_EQ(evidence.reads[rflags].high, 3203.0 / 6400);
+    EXPECT_EQ(tuner::estimated_workload(evidence).fields[rflags].reads, 3203U);
+    vmcs::ProfileTarget target{};
+    for (vmcs::FieldIndex i{0}; i < vmcs::field_count; ++i)
+        target.offered.set(i);
+    EXPECT_TRUE(tuner::decide(evidence, tuner::published_costs(), target).undecided.empty());
+}
+
 // Of 6,400 round trips 64 were sampled; RIP is in R, RFLAGS is not and its accesses all trap.
 TEST(Sampling, ChangesAreSeenWhereReadsAre) {
     const auto rip{vmcs::index_of(Field::guest_rip)};
@@ -256,13 +348,16 @@ TEST(Sampling, ChangesAreSeenWhereReadsAre) {
     totals.changes[rip] = {48, 0};
     totals.changes[rflags] = {1600, 340};
     totals.switches = 12'800;
-    const tuner::Workload workload{tuner::estimated_workload(tuner::sampled_workload_of(totals))};
+    vmcs::ShadowSets shadowed{};
+    shadowed.read.set(rip);
+    const auto estimated{[&] { return tuner::estimated_workload(tuner::evidence_of(totals, shadowed)); }};
+    const tuner::Workload workload{estimated()};
     EXPECT_EQ(workload.fields[rip].changes, 4800U) << "three in four of the sampled ones";
     EXPECT_EQ(workload.fields[rflags].changes, 1600U) << "all of them were seen";
     EXPECT_EQ(workload.fields[rflags].others, 340U);
     EXPECT_EQ(workload.switches, 12'800U);
     totals.changes[rip] = {};
-    EXPECT_EQ(tuner::estimated_workload(tuner::sampled_workload_of(totals)).fields[rip].changes, 6400U);
+    EXPECT_EQ(estimated().fields[rip].changes, 6400U);
 }
 
 } // namespace
