@@ -88,6 +88,7 @@ void add_import_verb(CLI::App& app, int& exit_code) {
         ->required();
     verb->add_option("-o,--output", options->output, "The profile to write (JSON)")->required();
     std::vector<std::string> names{};
+    names.reserve(std::size(forms));
     for (const auto& [name, form] : forms)
         names.push_back(name);
     auto* format{verb->add_option("--format", options->format,

@@ -149,9 +149,10 @@ void add_record_verb(CLI::App& app, int& exit_code) {
             "--mode",
             [options](const std::string& text) {
                 options->mode = parse_mode(text);
-                if (!options->mode)
+                if (!options->mode) {
                     throw CLI::ValidationError("--mode",
                                                "give trap, tuned, or sample:N with N from 1 to 65535");
+                }
             },
             "Put the VMM into this mode first: trap (every access is counted), tuned (the loaded profile), "
             "or sample:N (the profile, but one of N round trips is counted)")
