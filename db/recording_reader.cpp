@@ -47,7 +47,7 @@ constexpr std::string_view select_recordings{
 // complete one. Parameters: recording, the range, the complete snapshots at or before its ends, vCPU or -1.
 [[nodiscard]] std::string differences_in(std::string_view table, std::string_view keys,
                                          std::initializer_list<std::string_view> counts) {
-    const auto at_end{[&](std::string_view sign, std::string_view sequences) {
+    const auto at_end = [&](std::string_view sign, std::string_view sequences) {
         std::string text{"SELECT "};
         text += keys;
         for (const std::string_view count : counts)
@@ -56,7 +56,7 @@ constexpr std::string_view select_recordings{
         text.append(" WHERE s.recording_id = ?1 AND s.sequence BETWEEN ").append(sequences);
         text.append(" AND (?6 < 0 OR c.vcpu = ?6) GROUP BY c.vcpu, ").append(keys);
         return text;
-    }};
+    };
     return at_end("", "?5 AND ?3") + " UNION ALL " + at_end("-", "?4 AND ?2");
 }
 
