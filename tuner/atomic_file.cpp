@@ -79,7 +79,7 @@ Result<void, std::string> check_replaceable(const std::filesystem::path& path) {
 }
 
 Result<void, std::string> write_atomically(const std::filesystem::path& name, std::string_view text) {
-    if (const auto good{check_replaceable(name)}; !good) return good;
+    if (auto good{check_replaceable(name)}; !good) return good;
     struct stat existing {};
     const bool exists{stat(name.c_str(), &existing) == 0};
     if (!exists && errno != ENOENT) return failed(name, "cannot be written", errno);
